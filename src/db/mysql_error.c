@@ -1,0 +1,129 @@
+#include "db/mysql.h"
+
+#include <errmsg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The numbers of the two servers' manuals; where they share one, they mean the same by it. */
+struct meaning {
+    unsigned first, last;
+    enum err_code code;
+    const char *hint; /* NULL: the text says enough */
+};
+
+#define GRANTS "grant the role SELECT on the table, or name another schema"
+#define LOGIN "check username, password and the host the role may come from"
+
+static const struct meaning meanings[] = {
+    {1020, 1020, ERR_BUSY, NULL},  /* record has changed since last read */
+    {1021, 1021, ERR_AWAY, "the server's disk is full"},
+    {1037, 1038, ERR_AWAY, "the server is out of memory; see its sort_buffer_size"},
+    {1040, 1040, ERR_AWAY, "the server has no free connection: raise its max_connections or lower pool_size"},
+    {1041, 1041, ERR_AWAY, NULL},  /* out of resources */
+    {1042, 1043, ERR_AWAY, NULL},  /* bad handshake */
+    {1044, 1044, ERR_DATABASE, "grant the role rights on the database"},
+    {1045, 1045, ERR_DATABASE, LOGIN},
+    {1046, 1046, ERR_DATABASE, "write 'database' in the system, or 'schema' in the source"},
+    {1049, 1049, ERR_DATABASE, "check 'database' of the system"},
+    {1051, 1051, ERR_CHANGED, NULL}, /* unknown table */
+    {1053, 1053, ERR_LOST, NULL},    /* shutdown in progress */
+    {1054, 1054, ERR_CHANGED, NULL}, /* unknown column */
+    {1077, 1080, ERR_LOST, NULL},    /* shutdown */
+    {1109, 1109, ERR_CHANGED, NULL}, /* unknown table */
+    {1114, 1114, ERR_AWAY, "a table of the server is full; is its disk, or tmp_table_size?"},
+    {1129, 1129, ERR_AWAY, "the server blocks this host after failed connections: run FLUSH HOSTS on it"},
+    {1130, 1130, ERR_DATABASE, LOGIN},
+    {1135, 1135, ERR_AWAY, NULL}, /* cannot create a thread */
+    {1142, 1143, ERR_DATABASE, GRANTS},
+    {1146, 1146, ERR_CHANGED, NULL}, /* no such table */
+    {1152, 1152, ERR_LOST, NULL},    /* aborted connection */
+    {1158, 1161, ERR_LOST, NULL},    /* network */
+    {1184, 1184, ERR_LOST, NULL},    /* aborted connection */
+    {1203, 1203, ERR_AWAY, "the role has no free connection: raise its max_user_connections or lower pool_size"},
+    {1205, 1205, ERR_BUSY, NULL}, /* lock wait */
+    {1213, 1213, ERR_BUSY, NULL}, /* deadlock */
+    {1226, 1226, ERR_AWAY, "the role has used up a limit of its account"},
+    {1227, 1227, ERR_DATABASE, "grant the role the privilege that is named"},
+    {1251, 1251, ERR_DATABASE, "the client library does not know the role's authentication method"},
+    {1290, 1290, ERR_AWAY, NULL},    /* --read-only */
+    {1317, 1317, ERR_AWAY, NULL},    /* interrupted by KILL QUERY */
+    {1356, 1356, ERR_CHANGED, NULL}, /* a view's tables are gone */
+    {1370, 1370, ERR_DATABASE, "grant the role EXECUTE on the routine"},
+    {1412, 1412, ERR_CHANGED, NULL}, /* table definition has changed */
+    {1524, 1524, ERR_DATABASE, "the server does not have the role's authentication method"},
+    {1615, 1615, ERR_CHANGED, NULL}, /* must be prepared again */
+    {1698, 1698, ERR_DATABASE, LOGIN},
+    {1792, 1792, ERR_DATABASE, "a source only reads: take what writes out of the query, its functions and views"},
+    {1836, 1836, ERR_AWAY, NULL}, /* read-only mode */
+    {1927, 1927, ERR_LOST, NULL}, /* killed */
+    {1969, 1969, ERR_AWAY, "the server's max_statement_time for the role is too short for this read"},
+    {CR_UNKNOWN_ERROR, CR_UNKNOWN_ERROR, ERR_LOST, NULL},
+    {CR_SOCKET_CREATE_ERROR, CR_UNKNOWN_HOST, ERR_AWAY, "is the server running, and are host and port right?"},
+    {CR_SERVER_GONE_ERROR, CR_SERVER_GONE_ERROR, ERR_LOST, NULL},
+    {CR_OUT_OF_MEMORY, CR_OUT_OF_MEMORY, ERR_INTERNAL, NULL},
+    {2011, 2013, ERR_LOST, NULL}, /* handshake, lost */
+    {CR_NET_PACKET_TOO_LARGE, CR_NET_PACKET_TOO_LARGE, ERR_LOST, NULL},
+    {CR_SSL_CONNECTION_ERROR, CR_SSL_CONNECTION_ERROR, ERR_DATABASE,
+     "see 'sslmode' (disabled, preferred, required, verify-ca, verify-full) and 'sslrootcert' of the system"},
+    {CR_MALFORMED_PACKET, CR_MALFORMED_PACKET, ERR_LOST, NULL},
+    {2055, 2055, ERR_LOST, NULL}, /* lost, with the system's reason */
+    {2059, 2061, ERR_DATABASE, "the client library cannot use the role's authentication method"},
+    {3024, 3024, ERR_AWAY, "the server's max_execution_time is too short for this read"},
+    {3032, 3032, ERR_AWAY, NULL}, /* offline mode */
+    {3168, 3169, ERR_LOST, NULL}, /* killed */
+    {3572, 3572, ERR_BUSY, NULL}, /* NOWAIT */
+    {4031, 4031, ERR_LOST, NULL}, /* idle for too long */
+};
+
+static const struct meaning *find(unsigned number)
+{
+    for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)
+        if (number >= meanings[i].first && number <= meanings[i].last)
+            return &meanings[i];
+    return NULL;
+}
+
+/* Messages of these quote values of the row or of a parameter. */
+static bool tells_values(unsigned number, const char *state)
+{
+    static const unsigned numbers[] = {1062, 1210, 1264, 1292, 1366, 1367, 1411, 1416, 1525, 1582, 1586, 1690,
+                                       1761, 1762, 3140, 3141, 3156, 3854, 4079};
+    if (!strncmp(state, "22", 2) || !strncmp(state, "23", 2))
+        return true;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (number == numbers[i])
+            return true;
+    return false;
+}
+
+int mydb_fault(unsigned number, const char *state, const char *message, const char *what, struct err *err)
+{
+    const struct meaning *meaning = find(number);
+    enum err_code code = meaning ? meaning->code : ERR_DATABASE;
+    if (tells_values(number, state))
+        err_set(err, code, "%s: the server could not use a value (error %u, SQLSTATE %s)", what, number, state);
+    else
+        err_set(err, code, "%s: %s (error %u)", what, message, number);
+    if (meaning && meaning->hint)
+        err_hint(err, "%s", meaning->hint);
+    return -1;
+}
+
+static int failed(struct conn *conn, unsigned number, const char *state, const char *message,
+                  const char *what, struct err *err)
+{
+    if (atomic_load(&conn->cancelled))
+        return err_set(err, ERR_CANCELLED, "%s: called off", what);
+    return mydb_fault(number, state, message, what, err);
+}
+
+int mydb_failed(struct conn *conn, const char *what, struct err *err)
+{
+    return failed(conn, mysql_errno(conn->mysql), mysql_sqlstate(conn->mysql), mysql_error(conn->mysql), what,
+                  err);
+}
+
+int mydb_stmt_failed(struct conn *conn, MYSQL_STMT *stmt, const char *what, struct err *err)
+{
+    return failed(conn, mysql_stmt_errno(stmt), mysql_stmt_sqlstate(stmt), mysql_stmt_error(stmt), what, err);
+}

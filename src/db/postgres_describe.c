@@ -1,0 +1,354 @@
+/* Describes tables and queries of PostgreSQL from its catalogue. */
+#include "db/postgres.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct describing {
+    struct conn *conn;
+    const struct subject *subject;
+    struct arena *arena;
+    struct relation *relation;
+    struct err *err;
+    const char *oid; /* of the table; NULL for a query */
+};
+
+/* tables */
+
+/* The name the user may have meant, from the same name in other letters or in another schema. */
+static int table_missing(struct describing *d)
+{
+    const struct subject *subject = d->subject;
+    struct err ignored = {0};
+    err_set(d->err, ERR_CHANGED, "table '%s%s%s' does not exist", subject->schema ? subject->schema : "",
+            subject->schema ? "." : "", subject->table);
+    PGresult *near = postgres_query(
+        d->conn,
+        "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND lower(c.relname) = lower($1)"
+        " ORDER BY c.relname = $1 DESC, n.nspname LIMIT 1",
+        1, (const char *const[]){subject->table}, "cannot look for tables", &ignored);
+    if (near && PQntuples(near) == 1)
+        err_hint(d->err, "there is a table '%s' in schema '%s'", PQgetvalue(near, 0, 1), PQgetvalue(near, 0, 0));
+    else
+        err_hint(d->err, "look for its name and schema in the configuration");
+    PQclear(near);
+    return -1;
+}
+
+static int find_table(struct describing *d)
+{
+    static const char sql[] =
+        "SELECT c.oid, n.nspname, c.relname FROM pg_catalog.pg_class c"
+        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND CASE WHEN $1::text IS NULL"
+        " THEN c.oid = pg_catalog.to_regclass(pg_catalog.quote_ident($2)) ELSE n.nspname = $1 AND c.relname = $2 END";
+    PGresult *result = postgres_query(d->conn, sql, 2, (const char *const[]){d->subject->schema, d->subject->table},
+                                      "cannot look for the table", d->err);
+    if (!result)
+        return -1;
+    int failed = -1;
+    struct buf from = {0};
+    if (PQntuples(result) == 0) {
+        table_missing(d);
+        goto out;
+    }
+    if (postgres_identifier(d->conn, &from, PQgetvalue(result, 0, 1), d->err))
+        goto out;
+    buf_putc(&from, '.');
+    if (postgres_identifier(d->conn, &from, PQgetvalue(result, 0, 2), d->err))
+        goto out;
+    d->oid = arena_strdup(d->arena, PQgetvalue(result, 0, 0));
+    d->relation->from = buf_text(&from) ? arena_strdup(d->arena, from.data) : NULL;
+    d->relation->title = arena_printf(d->arena, "%s.%s", PQgetvalue(result, 0, 1), PQgetvalue(result, 0, 2));
+    failed = d->oid && d->relation->from && d->relation->title ? 0 : err_memory(d->err);
+out:
+    buf_free(&from);
+    PQclear(result);
+    return failed;
+}
+
+static int wrap_query(struct describing *d)
+{
+    struct plan plan = {0};
+    struct bound *bounds = arena_array(d->arena, d->subject->parameter_count + 1, sizeof *bounds);
+    if (!bounds)
+        return err_memory(d->err);
+    for (size_t i = 0; i < d->subject->parameter_count; i++)
+        bounds[i].parameter = &d->subject->parameters[i];
+    plan.bounds = bounds;
+    plan.bound_count = d->subject->parameter_count;
+    struct buf from = {0};
+    int failed = postgres_bind(d->conn, &from, d->subject->query, &plan, d->err);
+    if (!failed) {
+        d->relation->from = buf_text(&from) ? arena_printf(d->arena, "(%s\n)", from.data) : NULL;
+        d->relation->title = "query";
+        failed = d->relation->from ? 0 : err_memory(d->err);
+    }
+    buf_free(&from);
+    return failed;
+}
+
+/* columns */
+
+
+/* Lists of the row description as array literals for one look into the catalogue. */
+static void array_literals(const PGresult *description, struct buf lists[4])
+{
+    for (int i = 0; i < PQnfields(description); i++) {
+        const char *comma = i ? "," : "{";
+        buf_printf(&lists[0], "%s%u", comma, PQftype(description, i));
+        buf_printf(&lists[1], "%s%d", comma, PQfmod(description, i));
+        buf_printf(&lists[2], "%s%u", comma, PQftable(description, i));
+        buf_printf(&lists[3], "%s%d", comma, PQftablecol(description, i));
+    }
+    for (int i = 0; i < 4; i++)
+        buf_puts(&lists[i], PQnfields(description) ? "}" : "{}");
+}
+
+/* One row a column: type's name, name for casts, typtype, typcategory, base type of the elements,
+ * NOT NULL, and whether its collation compares bytes. */
+static PGresult *ask_types(struct describing *d, const PGresult *description)
+{
+    static const char sql[] =
+        "SELECT pg_catalog.format_type(f.type, f.modifier), pg_catalog.format_type(f.type, -1), t.typtype, t.typcategory,"
+        " CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 THEN (WITH RECURSIVE base(oid, up) AS ("
+        "  SELECT e.oid, e.typbasetype FROM pg_catalog.pg_type e WHERE e.oid = t.typelem UNION ALL"
+        "  SELECT e.oid, e.typbasetype FROM pg_catalog.pg_type e JOIN base ON e.oid = base.up)"
+        "  SELECT oid FROM base WHERE up = 0) ELSE 0 END,"
+        " coalesce(a.attnotnull, false),"
+        " coalesce(c.collname IN ('C', 'POSIX', 'ucs_basic') OR (c.collname = 'default' AND"
+        "  (SELECT datcollate IN ('C', 'POSIX') FROM pg_catalog.pg_database WHERE datname = current_database())), false)"
+        " FROM unnest($1::oid[], $2::int[], $3::oid[], $4::int[]) WITH ORDINALITY AS f(type, modifier, rel, number, place)"
+        " JOIN pg_catalog.pg_type t ON t.oid = f.type"
+        " LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = f.rel AND a.attnum = f.number AND f.number > 0"
+        " LEFT JOIN pg_catalog.pg_collation c ON c.oid = coalesce(a.attcollation, t.typcollation)"
+        " ORDER BY f.place";
+    struct buf lists[4] = {{0}};
+    array_literals(description, lists);
+    PGresult *types = NULL;
+    const char *values[4];
+    bool whole = true;
+    for (int i = 0; i < 4; i++)
+        whole = (values[i] = buf_text(&lists[i])) && whole;
+    if (whole)
+        types = postgres_query(d->conn, sql, 4, values, "cannot read the types of the columns", d->err);
+    else
+        err_memory(d->err);
+    for (int i = 0; i < 4; i++)
+        buf_free(&lists[i]);
+    if (types && PQntuples(types) != PQnfields(description)) {
+        err_set(d->err, ERR_CHANGED, "the types of '%s' changed while they were read", d->relation->title);
+        PQclear(types);
+        return NULL;
+    }
+    return types;
+}
+
+static enum position_kind position_of(enum kind kind)
+{
+    switch (kind) {
+    case KIND_INT:
+    case KIND_UINT:
+        return POSITION_INTEGER;
+    case KIND_DATETIME:
+        return POSITION_DATETIME;
+    case KIND_DATE:
+        return POSITION_DATE;
+    case KIND_UUID:
+        return POSITION_UUID;
+    default:
+        return POSITION_TEXT;
+    }
+}
+
+/* How the select list reads a column: as it is where we can decode it, else as the server's text. */
+static void choose_reading(struct column *column, char category, unsigned element)
+{
+    if (category == 'A' && element) {
+        bool decodes = postgres_decodes(element);
+        column->kind = KIND_LIST;
+        column->element = element;
+        column->expression = decodes ? NULL : "::text[]";
+        return;
+    }
+    column->kind = postgres_kind(column->number);
+    column->expression = postgres_decodes(column->number) ? NULL : "::text";
+}
+
+static int fill_column(struct describing *d, struct column *column, const PGresult *description, int i,
+                       const PGresult *types)
+{
+    *column = (struct column){
+        .name = arena_strdup(d->arena, PQfname(description, i)),
+        .type = arena_strdup(d->arena, PQgetvalue(types, i, 0)),
+        .cast = arena_strdup(d->arena, PQgetvalue(types, i, 1)),
+        .number = PQftype(description, i),
+        .modifier = PQfmod(description, i),
+        .nullable = !d->oid || PQgetvalue(types, i, 5)[0] != 't',
+    };
+    if (!column->name || !column->type || !column->cast)
+        return err_memory(d->err);
+    choose_reading(column, PQgetvalue(types, i, 3)[0], (unsigned)strtoul(PQgetvalue(types, i, 4), NULL, 10));
+    column->position = position_of(column->kind);
+    column->zoneless = column->number == PG_TIMESTAMP;
+    if (column->kind == KIND_DATETIME)
+        column->digits = column->modifier >= 0 ? (unsigned)column->modifier : 6;
+    column->bytewise = column->position != POSITION_TEXT || PQgetvalue(types, i, 6)[0] == 't';
+    return 0;
+}
+
+static int describe_columns(struct describing *d)
+{
+    int failed = -1;
+    PGresult *types = NULL, *description = NULL;
+    char *sql = arena_printf(d->arena, "SELECT * FROM %s AS t", d->relation->from);
+    if (!sql)
+        return err_memory(d->err);
+    PGresult *prepared = PQprepare(d->conn->pg, "", sql, 0, NULL);
+    if (PQresultStatus(prepared) != PGRES_COMMAND_OK) {
+        postgres_error(d->conn->pg, prepared, "cannot describe what is to be read", d->err);
+        goto out;
+    }
+    description = PQdescribePrepared(d->conn->pg, "");
+    if (PQresultStatus(description) != PGRES_COMMAND_OK) {
+        postgres_error(d->conn->pg, description, "cannot describe what is to be read", d->err);
+        goto out;
+    }
+    types = ask_types(d, description);
+    if (!types)
+        goto out;
+    size_t count = (size_t)PQnfields(description);
+    d->relation->columns = arena_array(d->arena, count + 1, sizeof(struct column));
+    if (!d->relation->columns) {
+        err_memory(d->err);
+        goto out;
+    }
+    failed = 0;
+    for (size_t i = 0; i < count && !failed; i++)
+        failed = fill_column(d, &d->relation->columns[i], description, (int)i, types);
+    d->relation->column_count = count;
+out:
+    PQclear(types);
+    PQclear(description);
+    PQclear(prepared);
+    return failed;
+}
+
+/* keys */
+
+static size_t column_index(const struct relation *relation, const char *name)
+{
+    for (size_t i = 0; i < relation->column_count; i++)
+        if (strcmp(relation->columns[i].name, name) == 0)
+            return i;
+    return SIZE_MAX;
+}
+
+/* A valid index over plain columns, all rows: "primary unique name name ..." one column a row. */
+static PGresult *ask_indexes(struct describing *d)
+{
+    static const char sql[] =
+        "SELECT i.indexrelid, i.indisprimary, i.indisunique, a.attname, k.place <= i.indnkeyatts"
+        " FROM pg_catalog.pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, place)"
+        " JOIN pg_catalog.pg_attribute a ON a.attnum = k.number"
+        " WHERE i.indrelid = $1::oid AND a.attrelid = i.indrelid AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL"
+        " ORDER BY i.indisprimary DESC, i.indexrelid, k.place";
+    return postgres_query(d->conn, sql, 1, &d->oid, "cannot read the indexes", d->err);
+}
+
+static int named_key(struct describing *d)
+{
+    struct relation *relation = d->relation;
+    for (size_t i = 0; i < d->subject->key_count; i++) {
+        size_t column = column_index(relation, d->subject->key[i]);
+        if (column == SIZE_MAX) {
+            err_set(d->err, ERR_CHANGED, "%s has no column '%s', which primary_key names", relation->title,
+                    d->subject->key[i]);
+            return err_hint(d->err, "look for the column's name in the configuration");
+        }
+        relation->key[relation->key_count++] = column;
+    }
+    return 0;
+}
+
+static void catalogue_key(struct relation *relation, const PGresult *indexes)
+{
+    for (int i = 0; i < PQntuples(indexes); i++)
+        if (PQgetvalue(indexes, i, 1)[0] == 't' && PQgetvalue(indexes, i, 4)[0] == 't')
+            relation->key[relation->key_count++] = column_index(relation, PQgetvalue(indexes, i, 3));
+}
+
+static bool is_key_column(const struct relation *relation, const char *name)
+{
+    for (size_t i = 0; i < relation->key_count; i++)
+        if (strcmp(relation->columns[relation->key[i]].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* The name an index must have at place to serve the order of (updated, key). */
+static const char *wanted_at(const struct describing *d, size_t place)
+{
+    const struct relation *relation = d->relation;
+    if (!d->subject->updated || place > relation->key_count)
+        return NULL;
+    return place == 0 ? d->subject->updated : relation->columns[relation->key[place - 1]].name;
+}
+
+static void judge_index(struct describing *d, const PGresult *indexes, int first, int end)
+{
+    struct relation *relation = d->relation;
+    bool only_key = true, ordered = d->subject->updated != NULL;
+    size_t columns = 0;
+    for (int i = first; i < end; i++) {
+        if (PQgetvalue(indexes, i, 4)[0] != 't')
+            continue; /* INCLUDE columns neither order nor identify */
+        const char *name = PQgetvalue(indexes, i, 3), *wanted = wanted_at(d, columns++);
+        only_key = only_key && is_key_column(relation, name);
+        ordered = ordered && (!wanted || strcmp(wanted, name) == 0);
+    }
+    if (PQgetvalue(indexes, first, 2)[0] == 't' && only_key)
+        relation->key_unique = true;
+    if (ordered && columns > relation->key_count)
+        relation->updated_indexed = true;
+}
+
+static int describe_key(struct describing *d)
+{
+    struct relation *relation = d->relation;
+    relation->key = arena_array(d->arena, relation->column_count + d->subject->key_count + 1, sizeof *relation->key);
+    if (!relation->key)
+        return err_memory(d->err);
+    if (named_key(d) || !d->oid)
+        return d->err->code ? -1 : 0;
+    PGresult *indexes = ask_indexes(d);
+    if (!indexes)
+        return -1;
+    if (!relation->key_count)
+        catalogue_key(relation, indexes);
+    int rows = PQntuples(indexes);
+    for (int first = 0, end; first < rows; first = end) {
+        for (end = first + 1; end < rows; end++)
+            if (strcmp(PQgetvalue(indexes, first, 0), PQgetvalue(indexes, end, 0)) != 0)
+                break;
+        judge_index(d, indexes, first, end);
+    }
+    PQclear(indexes);
+    return 0;
+}
+
+int postgres_describe(struct conn *conn, const struct subject *subject, struct arena *arena,
+                      struct relation **relation, struct err *err)
+{
+    struct describing d = {.conn = conn, .subject = subject, .arena = arena, .err = err};
+    d.relation = arena_alloc(arena, sizeof *d.relation);
+    if (!d.relation)
+        return err_memory(err);
+    if ((subject->table ? find_table(&d) : wrap_query(&d)) || describe_columns(&d) || describe_key(&d))
+        return -1;
+    *relation = d.relation;
+    return 0;
+}

@@ -1,0 +1,15 @@
+/* sesam-sql check: looks at everything a configuration names and says what it finds, what is wrong and what
+ * would mend it. Findings that make a source fail or its answers doubtful are problems; the rest is advice. */
+#ifndef OPS_CHECK_H
+#define OPS_CHECK_H
+
+#include <stdio.h>
+
+#include "config/config.h"
+#include "db/db.h"
+#include "pull/source.h"
+
+/* Writes the report to out and returns the number of problems. */
+unsigned check_run(const struct config *config, struct db *dbs, struct source **sources, FILE *out);
+
+#endif

@@ -1,0 +1,534 @@
+#include "pull/pull.h"
+
+#include <inttypes.h>
+#include <nettle/sha2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/iso.h"
+#include "base/log.h"
+#include "entity/json_write.h"
+#include "pull/request.h"
+
+enum { RANGES = 2, ODD_SIZE = 64 };
+
+struct pull {
+    struct source *source;
+    struct cancel *cancel;
+    struct shape *shape;
+    struct arena *arena; /* of the request and its plan */
+    struct conn *conn;
+    struct wanted wanted;
+    struct plan plan;
+    struct range ranges[RANGES];
+    bool reading;      /* the driver has an open read */
+    bool fresh_conn, fresh_shape;
+
+    const struct value *row; /* the next row, if it was fetched already */
+    const struct value **key;
+    bool ended;        /* the database said that these were all rows */
+    bool closed;       /* the last bracket is written */
+    struct err failure; /* the stream broke */
+
+    /* A full read without order: each entity gets its token when it is known whether it is the last. */
+    bool unordered;
+    bool entity_open;
+    struct value highest; /* updated value; KIND_NULL: none yet */
+    char highest_text[ODD_SIZE];
+
+    struct buf token;  /* scratch */
+    struct buf spill;  /* the entity that did not fit the last block */
+    size_t spilled;    /* how much of it is sent */
+    uint64_t entities, bytes;
+    double started;
+};
+
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static const struct driver *driver_of(const struct pull *pull)
+{
+    return source_db(pull->source)->driver;
+}
+
+/* planning */
+
+static struct range value_range(const struct position *after)
+{
+    return (struct range){.after = after};
+}
+
+/* The parts of the stream, in order: rows without updated value, then the others. */
+static void plan_ranges(struct pull *pull)
+{
+    const struct relation *relation = pull->shape->relation;
+    const struct since *since = &pull->wanted.since;
+    bool nullable = relation->columns[pull->shape->since.updated].nullable;
+    struct range *range = pull->ranges;
+    switch (since->kind) {
+    case SINCE_START:
+        if (nullable)
+            *range++ = (struct range){.nulls = true};
+        *range++ = value_range(NULL);
+        break;
+    case SINCE_NULLS:
+        *range++ = (struct range){.nulls = true, .after = &since->position};
+        *range++ = value_range(NULL);
+        break;
+    case SINCE_AFTER:
+    case SINCE_FROM:
+        *range++ = value_range(&since->position);
+        break;
+    }
+    pull->plan.ranges = pull->ranges;
+    pull->plan.range_count = (size_t)(range - pull->ranges);
+}
+
+/* Without an order nobody can go on from the middle, so only a whole full read goes without; and the
+ * highest updated value must be something we can find ourselves. */
+static bool goes_unordered(const struct pull *pull)
+{
+    const struct config_source *config = source_config(pull->source);
+    if (config->is_chronological_full || pull->wanted.has_since || pull->wanted.limit != UINT64_MAX)
+        return false;
+    return pull->shape->updated == SIZE_MAX || config->token_plain ||
+           since_can_compare(&pull->shape->relation->columns[pull->shape->since.updated]);
+}
+
+static void plan_read(struct pull *pull)
+{
+    const struct config_source *config = source_config(pull->source);
+    const struct shape *shape = pull->shape;
+    const struct wanted *wanted = &pull->wanted;
+    bool tracked = shape->updated != SIZE_MAX;
+    pull->unordered = goes_unordered(pull);
+    pull->plan = (struct plan){
+        .relation = shape->relation,
+        .query = config->query,
+        .columns = shape->columns,
+        .column_count = shape->column_count,
+        .updated = tracked ? shape->since.updated : SIZE_MAX,
+        .order = pull->unordered ? ORDER_NONE : tracked ? ORDER_UPDATED : ORDER_KEY,
+        /* rows that are left out here must not count there */
+        .limit = wanted->since.by_time ? UINT64_MAX : wanted->limit,
+        .filters = wanted->filters,
+        .filter_count = wanted->filter_count,
+        .bounds = wanted->bounds,
+        .bound_count = wanted->bound_count,
+        .fetch_size = config->fetch_size,
+        .xmin = shape->xmin.prefix != NULL,
+    };
+    if (config->updated_query && wanted->has_since && wanted->since.position.updated) {
+        pull->plan.query = config->updated_query;
+        pull->plan.since = wanted->since.position.updated;
+    }
+    if (pull->plan.order == ORDER_UPDATED)
+        plan_ranges(pull);
+}
+
+/* opening */
+
+static int fetch(struct pull *pull, struct err *err)
+{
+    int got = driver_of(pull)->read_next(pull->conn, &pull->row, err);
+    if (got > 0)
+        return 0;
+    pull->row = NULL;
+    pull->ended = got == 0;
+    return got;
+}
+
+static int begin(struct pull *pull, const struct pull_request *request, bool anew, struct err *err)
+{
+    const struct db *db = source_db(pull->source);
+    if (pool_take(db->pool, pull->cancel, &pull->conn, &pull->fresh_conn, err))
+        return -1;
+    bool full = !request_value(request, "since");
+    if (source_take(pull->source, pull->conn, anew || full, &pull->shape, &pull->fresh_shape, err) ||
+        request_check(&pull->wanted, request, pull->source, pull->shape, pull->arena, err))
+        return -1;
+    pull->key = arena_array(pull->arena, pull->shape->relation->key_count + 1, sizeof(struct value *));
+    if (!pull->key)
+        return err_memory(err);
+    plan_read(pull);
+    pull->ended = pull->wanted.limit == 0;
+    if (pull->ended)
+        return 0;
+    pull->reading = true;
+    if (db->driver->read_open(pull->conn, &pull->plan, err))
+        return -1;
+    return fetch(pull, err);
+}
+
+/* Gives the connection back, as soon as the database has no more to say. */
+static void release(struct pull *pull, const struct err *err)
+{
+    if (!pull->conn)
+        return;
+    const char *why = NULL;
+    if (pull->reading && driver_of(pull)->read_close(pull->conn))
+        why = "a read was broken off";
+    if (err && (err->code == ERR_LOST || err->code == ERR_INTERNAL))
+        why = err->code == ERR_LOST ? "it broke" : err->text;
+    pool_give(source_db(pull->source)->pool, pull->cancel, pull->conn, why);
+    pull->conn = NULL;
+    pull->reading = false;
+}
+
+static void unbegin(struct pull *pull, const struct err *err)
+{
+    release(pull, err);
+    source_give(pull->shape);
+    pull->shape = NULL;
+    pull->row = NULL;
+    arena_reset(pull->arena);
+}
+
+static void blame_cancel(struct pull *pull, struct err *err)
+{
+    if (!cancel_fired(pull->cancel) || err->code == ERR_CANCELLED)
+        return;
+    err_clear(err);
+    err_set(err, ERR_CANCELLED, "the client went away");
+}
+
+/* An idle connection may turn out to be broken, and a description to be old: those are tried again. Every
+ * broken connection is closed, so the tries come to an end at a fresh one. */
+static int begin_again(struct pull *pull, const struct pull_request *request, struct err *err)
+{
+    bool anew = false;
+    while (begin(pull, request, anew, err)) {
+        bool changed = err->code == ERR_CHANGED && pull->shape && !pull->fresh_shape && !anew;
+        bool lost = err->code == ERR_LOST && pull->conn && !pull->fresh_conn;
+        unbegin(pull, err);
+        if ((!changed && !lost) || cancel_fired(pull->cancel))
+            return -1;
+        anew = anew || changed;
+        err_clear(err);
+    }
+    return 0;
+}
+
+static void pull_free(struct pull *pull)
+{
+    source_give(pull->shape);
+    arena_free(pull->arena);
+    buf_free(&pull->token);
+    buf_free(&pull->spill);
+    free(pull);
+}
+
+int pull_open(struct pull **out, struct source *source, const struct pull_request *request, struct err *err)
+{
+    struct pull *pull = calloc(1, sizeof *pull);
+    if (!pull || !(pull->arena = arena_new())) {
+        free(pull);
+        return err_memory(err);
+    }
+    pull->source = source;
+    pull->cancel = request->cancel;
+    pull->started = seconds();
+    if (begin_again(pull, request, err)) {
+        blame_cancel(pull, err);
+        source_count(source, true, 0, 0);
+        pull_free(pull);
+        return -1;
+    }
+    *out = pull;
+    return 0;
+}
+
+bool pull_is_filtered(const struct pull *pull)
+{
+    return pull->wanted.filter_count > 0;
+}
+
+/* entities */
+
+static const struct value *updated_of(const struct pull *pull, const struct value *row)
+{
+    if (pull->shape->updated == SIZE_MAX || row[pull->shape->updated].kind == KIND_NULL)
+        return NULL;
+    return &row[pull->shape->updated];
+}
+
+static int take_key(struct pull *pull, const struct value *row, struct err *err)
+{
+    const struct shape *shape = pull->shape;
+    for (size_t i = 0; i < shape->relation->key_count; i++) {
+        pull->key[i] = &row[shape->key[i]];
+        if (pull->key[i]->kind == KIND_NULL) {
+            err_set(err, ERR_DATABASE, "a row of %s has NULL in its key column '%s'", shape->relation->title,
+                    shape->relation->columns[shape->relation->key[i]].name);
+            return err_hint(err, "choose a primary_key whose columns are never NULL for source '%s'",
+                            source_config(pull->source)->name);
+        }
+    }
+    return 0;
+}
+
+static int put_scratch(struct pull *pull, struct buf *out, struct err *err)
+{
+    if (json_write_string(out, pull->token.data, pull->token.len) || buf_failed(&pull->token))
+        return err_memory(err);
+    return 0;
+}
+
+static int put_id(struct pull *pull, struct buf *out, struct err *err)
+{
+    buf_reset(&pull->token);
+    entity_id(&pull->token, pull->shape->key_fields, pull->key, pull->shape->relation->key_count);
+    buf_put(out, "{\"_id\":", 7);
+    return put_scratch(pull, out, err);
+}
+
+static int put_token(struct pull *pull, struct buf *out, const struct value *updated, const struct value *const *key,
+                     struct err *err)
+{
+    buf_put(out, ",\"_updated\":", 12);
+    buf_reset(&pull->token);
+    if (since_write(&pull->token, &pull->shape->since, updated, key, err))
+        return -1;
+    return put_scratch(pull, out, err);
+}
+
+static int put_updated(struct pull *pull, struct buf *out, const struct value *updated, struct err *err)
+{
+    if (pull->shape->updated == SIZE_MAX)
+        return 0;
+    if (!pull->shape->since.plain)
+        return put_token(pull, out, updated, pull->key, err);
+    if (updated) {
+        buf_put(out, ",\"_updated\":", 12);
+        since_write_plain(out, &pull->shape->since, updated);
+    }
+    return 0;
+}
+
+static bool is_deleted(const struct pull *pull, const struct value *row)
+{
+    const struct config_deleted *deleted = &source_config(pull->source)->deleted;
+    const struct shape *shape = pull->shape;
+    if (shape->deleted == SIZE_MAX)
+        return false;
+    const struct value *value = &row[shape->deleted];
+    if (!deleted->value_count)
+        return value->kind != KIND_NULL;
+    for (size_t i = 0; i < deleted->value_count; i++)
+        if (entity_equals(value, &shape->fields[shape->deleted], &deleted->values[i]))
+            return true;
+    return false;
+}
+
+/* SHA-256 over the properties as they stand in the entity, the first 16 bytes of it. */
+static void put_hash(const struct shape *shape, struct buf *out, size_t start)
+{
+    static const char hex[] = "0123456789abcdef";
+    struct sha256_ctx sha;
+    uint8_t digest[16];
+    if (buf_failed(out))
+        return;
+    size_t from = start - out->left;
+    sha256_init(&sha);
+    sha256_update(&sha, out->len - from, (const uint8_t *)out->data + from);
+    sha256_digest(&sha, sizeof digest, digest);
+    buf_put(out, shape->hash.prefix, shape->hash.prefix_len);
+    buf_putc(out, '"');
+    buf_puts(out, shape->fingerprint);
+    for (size_t i = 0; i < sizeof digest; i++) {
+        buf_putc(out, hex[digest[i] >> 4]);
+        buf_putc(out, hex[digest[i] & 15]);
+    }
+    buf_putc(out, '"');
+}
+
+static void put_properties(struct pull *pull, struct buf *out, const struct value *row)
+{
+    const struct shape *shape = pull->shape;
+    bool keep_nulls = source_config(pull->source)->preserve_null_values;
+    size_t start = buf_offset(out);
+    for (size_t i = 0; i < shape->column_count; i++)
+        entity_property(out, &shape->fields[i], &row[i], keep_nulls);
+    if (shape->hash.prefix)
+        put_hash(shape, out, start);
+    if (shape->xmin.prefix)
+        entity_property(out, &shape->xmin, &row[shape->column_count], keep_nulls);
+}
+
+/* unordered reads */
+
+static void keep_highest(struct pull *pull, const struct value *updated)
+{
+    const struct column *column = &pull->shape->relation->columns[pull->shape->since.updated];
+    if (!updated)
+        return;
+    if (pull->highest.kind != KIND_NULL && since_compare(column, updated, &pull->highest) <= 0)
+        return;
+    pull->highest = *updated;
+    if (updated->kind == KIND_UUID || updated->kind == KIND_TEXT) {
+        size_t len = updated->text.len < ODD_SIZE ? updated->text.len : ODD_SIZE;
+        memcpy(pull->highest_text, updated->text.bytes, len);
+        pull->highest = value_text(updated->kind, pull->highest_text, len);
+    }
+}
+
+/* Ends the entity before: with the lowest token, from which everything comes again, or if it was the last
+ * with the highest, from which only what is new comes. */
+static int end_open_entity(struct pull *pull, struct buf *out, struct err *err)
+{
+    if (!pull->entity_open)
+        return 0;
+    bool last = pull->ended && pull->highest.kind != KIND_NULL;
+    int failed = put_token(pull, out, last ? &pull->highest : NULL, NULL, err);
+    buf_putc(out, '}');
+    pull->entity_open = false;
+    return failed;
+}
+
+static bool tokens_come_later(const struct pull *pull)
+{
+    return pull->unordered && pull->shape->updated != SIZE_MAX && !pull->shape->since.plain;
+}
+
+/* the stream */
+
+static int put_entity(struct pull *pull, struct buf *out, const struct value *row, struct err *err)
+{
+    const struct value *updated = updated_of(pull, row);
+    bool later = tokens_come_later(pull);
+    if (take_key(pull, row, err) || end_open_entity(pull, out, err))
+        return -1;
+    buf_puts(out, pull->entities ? ",\n" : "[\n");
+    if (put_id(pull, out, err) || (!later && put_updated(pull, out, updated, err)))
+        return -1;
+    if (is_deleted(pull, row))
+        buf_puts(out, ",\"_deleted\":true");
+    put_properties(pull, out, row);
+    if (later) {
+        keep_highest(pull, updated);
+        pull->entity_open = true;
+    } else {
+        buf_putc(out, '}');
+    }
+    pull->entities++;
+    return buf_failed(out) ? err_memory(err) : 0;
+}
+
+/* A since of a time finds texts in the order of texts; those of an earlier time are not wanted. */
+static bool is_unwanted(const struct pull *pull, const struct value *row)
+{
+    const struct since *since = &pull->wanted.since;
+    const struct value *updated = since->by_time ? updated_of(pull, row) : NULL;
+    struct iso_time time;
+    return updated && updated->kind == KIND_TEXT && iso_parse(updated->text.bytes, updated->text.len, &time) == 0 &&
+           time.time < since->time;
+}
+
+static int put_end(struct pull *pull, struct buf *out, struct err *err)
+{
+    if (end_open_entity(pull, out, err))
+        return -1;
+    buf_puts(out, pull->entities ? "\n]\n" : "[]\n");
+    pull->closed = true;
+    return buf_failed(out) ? err_memory(err) : 0;
+}
+
+/* Writes entities until the block is outgrown or the rows are at their end. */
+static int fill(struct pull *pull, struct buf *out, struct err *err)
+{
+    while (out->lent && !pull->closed) {
+        out->mark = out->len;
+        if (pull->wanted.since.by_time && pull->entities == pull->wanted.limit)
+            pull->ended = true;
+        if (!pull->ended && !pull->row && fetch(pull, err))
+            return -1;
+        if (pull->ended) {
+            pull->row = NULL;
+            release(pull, NULL);
+            return put_end(pull, out, err);
+        }
+        const struct value *row = pull->row;
+        pull->row = NULL;
+        if (!is_unwanted(pull, row) && put_entity(pull, out, row, err))
+            return -1;
+    }
+    return 0;
+}
+
+static size_t take_spill(struct pull *pull, char *block, size_t size)
+{
+    size_t left = pull->spill.len - pull->spilled, len = left < size ? left : size;
+    if (len)
+        memcpy(block, pull->spill.data + pull->spilled, len);
+    pull->spilled += len;
+    if (pull->spilled == pull->spill.len) {
+        buf_free(&pull->spill);
+        pull->spilled = 0;
+    }
+    return len;
+}
+
+static int broken(struct pull *pull, struct err *err)
+{
+    blame_cancel(pull, err);
+    pull->failure = *err;
+    release(pull, err);
+    return -1;
+}
+
+ssize_t pull_read(struct pull *pull, char *block, size_t size, struct err *err)
+{
+    if (pull->failure.code)
+        return err_set(err, pull->failure.code, "%s", pull->failure.text);
+    size_t len = take_spill(pull, block, size);
+    if (!len && !pull->closed) {
+        struct buf out;
+        buf_lend(&out, block, size);
+        int failed = fill(pull, &out, err);
+        if (out.lent) {
+            len = out.len;
+        } else {
+            len = out.left;
+            pull->spill = out;
+        }
+        if (failed)
+            return broken(pull, err);
+        if (!len)
+            len = take_spill(pull, block, size);
+    }
+    pull->bytes += len;
+    return (ssize_t)len;
+}
+
+void pull_stop(struct pull *pull)
+{
+    release(pull, NULL);
+    pull->closed = true;
+}
+
+static void log_end(const struct pull *pull, const char *why)
+{
+    const char *title = source_title(pull->source);
+    double megabytes = (double)pull->bytes / 1e6, time = seconds() - pull->started;
+    if (why || !pull->closed)
+        log_warning(title, "broke off after %" PRIu64 " entities, %.1f MB, %.2f s: %s", pull->entities, megabytes, time,
+                    pull->failure.code ? pull->failure.text : why ? why : "it was not read to its end");
+    else
+        log_info(title, "finished, %" PRIu64 " entities, %.1f MB, %.2f s", pull->entities, megabytes, time);
+}
+
+void pull_close(struct pull *pull, const char *why)
+{
+    if (!pull)
+        return;
+    release(pull, NULL);
+    log_end(pull, why);
+    source_count(pull->source, why || !pull->closed, pull->entities, pull->bytes);
+    pull_free(pull);
+}

@@ -1,0 +1,60 @@
+/* A source of the configuration, ready to be pulled: what the catalogue says of its table or query, and what
+ * each column becomes. The description is made anew when it is asked for or too old; whoever reads keeps the
+ * one it began with. */
+#ifndef PULL_SOURCE_H
+#define PULL_SOURCE_H
+
+#include <stdatomic.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "config/config.h"
+#include "db/db.h"
+#include "entity/entity.h"
+#include "entity/since.h"
+
+/* A description, shared by the reads that use it. Const once made. */
+struct shape {
+    atomic_uint users;
+    struct arena *arena;
+    const struct relation *relation;
+    size_t *columns;        /* what a plan reads: the sent columns in the table's order, then silent ones */
+    struct field *fields;   /* parallel to columns */
+    size_t column_count;
+    size_t updated;         /* place of the updated column in columns; SIZE_MAX: none */
+    size_t *key;            /* places of the key's parts in columns */
+    const struct field **key_fields;
+    size_t deleted;         /* place of the soft-delete column; SIZE_MAX: none */
+    struct field hash, xmin; /* prefix NULL: not wanted */
+    char fingerprint[9];    /* of the names of the hashed properties */
+    struct since_shape since;
+};
+
+struct source;
+
+/* All sources of a configuration, in its order. dbs are those of db_open_all. */
+int source_open_all(struct source ***sources, const struct config *config, struct db *dbs, struct err *err);
+void source_close_all(struct source **sources, size_t count);
+
+const struct config_source *source_config(const struct source *source);
+struct db *source_db(const struct source *source);
+const char *source_title(const struct source *source); /* "pull NAME", for the log */
+
+/* The shape to use, asked of conn if anew, or if there is none or it is older than a minute. *fresh tells
+ * whether it was asked just now. Give it back with source_give. */
+int source_take(struct source *source, struct conn *conn, bool anew, struct shape **shape, bool *fresh, struct err *err);
+void source_give(struct shape *shape);
+
+/* Column of this property, or else of this column name, as an index into the relation; SIZE_MAX if it is
+ * not sent. */
+size_t source_property(const struct source *source, const struct shape *shape, const char *name);
+
+/* Counts for /status. */
+struct source_counts {
+    uint64_t pulls, failures, entities, bytes;
+    double last; /* seconds since 1970 of the last pull's end; 0: none yet */
+};
+void source_count(struct source *source, bool failed, uint64_t entities, uint64_t bytes);
+void source_counts(struct source *source, struct source_counts *counts);
+
+#endif
