@@ -56,6 +56,7 @@ static int app_open(struct app *app, const char *file)
             fprintf(stderr, "%s\n", buf_text(&mistakes));
     } else {
         log_setup(app->config->log_level, app->config->log_format);
+        setenv("SQLITE_TMPDIR", app->config->listen.spool_directory, 0); /* no other thread runs yet */
     }
     buf_free(&mistakes);
     return failed ? -1 : 0;
@@ -204,11 +205,20 @@ static void print_help(FILE *out)
           "  sesam-sql check [--config FILE]     look at everything the configuration names, and report\n"
           "  sesam-sql pull NAME [--since T] [--limit N] [--config FILE]\n"
           "                                      write a source's entities to standard output\n"
+          "  sesam-sql --keys                    print every key of the configuration, as Markdown\n"
           "  sesam-sql --version | --help\n"
           "\n"
           "The configuration is the JSON in FILE, else in $SESAM_SQL_CONFIG, else in the file that\n"
           "$SESAM_SQL_CONFIG_FILE names.\n",
           out);
+}
+
+static int print_keys(void)
+{
+    struct buf text = {0};
+    int failed = config_reference(&text) || fwrite(text.data, 1, text.len, stdout) != text.len;
+    buf_free(&text);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 static int usage(const char *what, const char *which)
@@ -240,11 +250,12 @@ static bool is_command(const char *word)
 
 int main(int argc, char **argv)
 {
-    enum { OPTION_CONFIG = 1, OPTION_SINCE, OPTION_LIMIT, OPTION_VERSION, OPTION_HELP };
+    enum { OPTION_CONFIG = 1, OPTION_SINCE, OPTION_LIMIT, OPTION_KEYS, OPTION_VERSION, OPTION_HELP };
     static const struct option options[] = {
         {"config", required_argument, NULL, OPTION_CONFIG}, {"since", required_argument, NULL, OPTION_SINCE},
         {"limit", required_argument, NULL, OPTION_LIMIT},   {"version", no_argument, NULL, OPTION_VERSION},
-        {"help", no_argument, NULL, OPTION_HELP},           {NULL, 0, NULL, 0},
+        {"help", no_argument, NULL, OPTION_HELP},           {"keys", no_argument, NULL, OPTION_KEYS},
+        {NULL, 0, NULL, 0},
     };
     struct arguments arguments = {0};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -261,6 +272,8 @@ int main(int argc, char **argv)
         case OPTION_VERSION:
             puts("sesam-sql " PACKAGE_VERSION);
             return EXIT_SUCCESS;
+        case OPTION_KEYS:
+            return print_keys();
         case OPTION_HELP:
             print_help(stdout);
             return EXIT_SUCCESS;

@@ -144,7 +144,8 @@ static bool has_text(enum kind kind)
 const struct value *world_copy(const struct value *row, size_t count)
 {
     struct value *copy = arena_array(world.arena, count, sizeof *copy);
-    memcpy(copy, row, count * sizeof *copy);
+    if (count)
+        memcpy(copy, row, count * sizeof *copy);
     for (size_t i = 0; i < count; i++) {
         if (has_text(row[i].kind))
             copy[i].text.bytes = arena_copy(world.arena, row[i].text.bytes, row[i].text.len);

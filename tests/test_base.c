@@ -240,6 +240,7 @@ static void arena_refuses_sizes_that_overflow(void **state)
     assert_null(arena_alloc(arena, SIZE_MAX));
     assert_null(arena_alloc(arena, SIZE_MAX - 8));
     assert_null(arena_array(arena, SIZE_MAX / 2, 3));
+    assert_null(arena_array(arena, SIZE_MAX / 2 + 2, 2)); /* 2, if it wrapped */
     assert_null(arena_copy(arena, "", SIZE_MAX));
     assert_non_null(arena_array(arena, 0, 8));
     arena_free(arena);

@@ -106,7 +106,11 @@ static const struct {
     {"line\r\nend\ttab", "line  end tab", "line\r\nend\ttab"},
     {"say \"x\\y\"", "say \"x\\y\"", "say \"x\\y\""},
     {"bell\a esc\x1B[31m del\x7F", "bell  esc [31m del ", "bell\a esc\x1B[31m del\x7F"},
-    {"c1 \xC2\x9B" "31m", "c1  31m", "c1 \xC2\x9B" "31m"},
+    {"c1 \xC2\x9B"
+     "31m",
+     "c1  31m",
+     "c1 \xC2\x9B"
+     "31m"},
     {"\xC3\xA6\xE2\x82\xAC\xF0\x9F\x98\x80\xC2\xA0", "\xC3\xA6\xE2\x82\xAC\xF0\x9F\x98\x80\xC2\xA0",
      "\xC3\xA6\xE2\x82\xAC\xF0\x9F\x98\x80\xC2\xA0"},
     {"bad \xFF.", "bad \xEF\xBF\xBD.", "bad \xEF\xBF\xBD."},

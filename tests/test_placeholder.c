@@ -51,7 +51,8 @@ static void check(const struct quoting *cases, size_t count)
             const char *want = cases[i].databases & 1U << database ? cases[i].found : cases[i].otherwise;
             find(cases[i].sql, (enum config_database)database, &out);
             if (want && strcmp(buf_text(&out), want) != 0)
-                fail_msg("%s in %s: found '%s', not '%s'", cases[i].sql, names[database], buf_text(&out), want);
+                fail_msg("%s in %s: found '%s', not '%s'", cases[i].sql, names[database], buf_text(&out),
+                         want);
             buf_free(&out);
         }
     }
@@ -148,6 +149,7 @@ static void backslashes_escape_where_the_database_says_so(void **state)
         {P | M, "e'\\'' :b", "b ", "!"},
         {P, "te'\\' :b", "b ", NULL},
         {P, "1e'\\' :b", "b ", NULL},
+        {P, "ex'\\' :b", "b ", NULL},
         {P, "E'x'\n '\\' :a' :b", "b ", NULL},
         {P, "E'x' '\\' :b", "b ", NULL},
         {P, "E'x' , '\\' :b", "b ", NULL},

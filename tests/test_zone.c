@@ -150,6 +150,8 @@ static void utc_is_shown_on_the_wall_clock(void **state)
         {"Europe/Oslo", "2060-03-28T01:00:00", "2060-03-28T03:00:00"},
         {"Europe/Oslo", "2060-10-31T00:59:59", "2060-10-31T02:59:59"},
         {"Europe/Oslo", "2060-10-31T01:00:00", "2060-10-31T02:00:00"},
+        {"America/New_York", "1967-04-30T06:59:59.5", "1967-04-30T01:59:59.5"},
+        {"America/New_York", "1967-04-30T07:00:00", "1967-04-30T03:00:00"},
         {"America/New_York", "2024-11-03T05:30:00", "2024-11-03T01:30:00"},
         {"America/New_York", "2024-11-03T06:30:00", "2024-11-03T01:30:00"},
         {"America/New_York", "2060-11-07T05:59:59", "2060-11-07T01:59:59"},
@@ -189,8 +191,25 @@ static void the_ends_of_time_do_not_overflow(void **state)
 static void names_that_are_no_zones_are_refused(void **state)
 {
     static const char *const names[] = {
-        "", "Europe/Nowhere", "Europe", "/etc/localtime", "../zoneinfo/UTC", "Europe/../UTC", "./UTC", "CET;1",
-        "+2", "+2:00", "+25:00", "+02:60", "+02:0", "+02:000", "+02:", "-", "+0200x", "tzdata.zi", "Europe/Oslo/",
+        "",
+        "Europe/Nowhere",
+        "Europe",
+        "/etc/localtime",
+        "../zoneinfo/UTC",
+        "Europe/../UTC",
+        "./UTC",
+        "CET;1",
+        "+2",
+        "+2:00",
+        "+25:00",
+        "+02:60",
+        "+02:0",
+        "+02:000",
+        "+02:",
+        "-",
+        "+0200x",
+        "tzdata.zi",
+        "Europe/Oslo/",
     };
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -245,19 +264,33 @@ static int remove_folder(void **state)
 }
 
 /* Version 1: two types (+01:00, +02:00), one transition at 1000000000. */
-static const char version1[] =
-    "TZif\0" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
-    "\0\0\0\0" "\0\0\0\0" "\0\0\0\0" "\0\0\0\1" "\0\0\0\2" "\0\0\0\4"
-    "\x3B\x9A\xCA\x00" "\1"
-    "\0\0\x0E\x10" "\0" "\0" "\0\0\x1C\x20" "\1" "\0" "ABC";
+static const char version1[] = "TZif\0"
+                               "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+                               "\0\0\0\0"
+                               "\0\0\0\0"
+                               "\0\0\0\0"
+                               "\0\0\0\1"
+                               "\0\0\0\2"
+                               "\0\0\0\4"
+                               "\x3B\x9A\xCA\x00"
+                               "\1"
+                               "\0\0\x0E\x10"
+                               "\0"
+                               "\0"
+                               "\0\0\x1C\x20"
+                               "\1"
+                               "\0"
+                               "ABC";
 
 static void a_file_of_the_first_version_has_no_rule(void **state)
 {
     struct zone *zone = NULL;
     assert_int_equal(open_bytes(*state, version1, sizeof version1, &zone), 0);
     assert_int_equal(zone_to_wall(zone, 999999999 * INT64_C(1000000)), (999999999 + 3600) * INT64_C(1000000));
-    assert_int_equal(zone_to_wall(zone, 1000000000 * INT64_C(1000000)), (1000000000 + 7200) * INT64_C(1000000));
-    assert_int_equal(zone_to_wall(zone, 4000000000 * INT64_C(1000000)), (4000000000 + 7200) * INT64_C(1000000));
+    assert_int_equal(zone_to_wall(zone, 1000000000 * INT64_C(1000000)),
+                     (1000000000 + 7200) * INT64_C(1000000));
+    assert_int_equal(zone_to_wall(zone, 4000000000 * INT64_C(1000000)),
+                     (4000000000 + 7200) * INT64_C(1000000));
     zone_close(zone);
 }
 
@@ -313,17 +346,17 @@ static void files_that_say_what_cannot_be_are_refused(void **state)
         size_t at;
         char byte;
     } changes[] = {
-        {0, 'X'},                    /* magic */
-        {31, 1},                     /* leap seconds */
-        {39, 0},                     /* no types */
-        {36, '\x7F'},                /* types beyond the end */
-        {48, 2},                     /* a type that is not there */
-        {49, '\x7F'},                /* an offset of years */
+        {0, 'X'},     /* magic */
+        {31, 1},      /* leap seconds */
+        {39, 0},      /* no types */
+        {36, '\x7F'}, /* types beyond the end */
+        {48, 2},      /* a type that is not there */
+        {49, '\x7F'}, /* an offset of years */
     };
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
-        char bytes[sizeof version1];
+        char bytes[sizeof version1 + 16] = {0}; /* so that it is not its length that is wrong */
         struct zone *zone = NULL;
-        memcpy(bytes, version1, sizeof bytes);
+        memcpy(bytes, version1, sizeof version1);
         bytes[changes[i].at] = changes[i].byte;
         if (!open_bytes(*state, bytes, sizeof bytes, &zone))
             fail_msg("change %zu was not refused", i);
@@ -401,10 +434,29 @@ static void rules_on_the_wall_clock_take_the_offset_before(void **state)
 static void what_is_no_rule_is_refused(void **state)
 {
     static const char *const texts[] = {
-        "", "A", "AB0", "CET", "CET-", "CET-25", "CET-1CEST", "CET-1CEST,", "CET-1CEST,M3.5.0", "CET-1CEST,M3.5.0,",
-        "CET-1CEST,M13.5.0,M10.5.0", "CET-1CEST,M3.6.0,M10.5.0", "CET-1CEST,M3.0.0,M10.5.0", "CET-1CEST,M3.5.7,M10.5.0",
-        "CET-1CEST,J0,J1", "CET-1CEST,J366,J1", "CET-1CEST,366,1", "CET-1CEST,M3.5.0/168,M10.5.0", "<CET-1",
-        "CET-1CEST,M3.5.0,M10.5.0/3x", "CET-1:60", "CET-1CEST,M3.5.0/2:,M10.5.0", "CET-99999999999999999999",
+        "",
+        "A",
+        "AB0",
+        "CET",
+        "CET-",
+        "CET-25",
+        "CET-1CEST",
+        "CET-1CEST,",
+        "CET-1CEST,M3.5.0",
+        "CET-1CEST,M3.5.0,",
+        "CET-1CEST,M13.5.0,M10.5.0",
+        "CET-1CEST,M3.6.0,M10.5.0",
+        "CET-1CEST,M3.0.0,M10.5.0",
+        "CET-1CEST,M3.5.7,M10.5.0",
+        "CET-1CEST,J0,J1",
+        "CET-1CEST,J366,J1",
+        "CET-1CEST,366,1",
+        "CET-1CEST,M3.5.0/168,M10.5.0",
+        "<CET-1",
+        "CET-1CEST,M3.5.0,M10.5.0/3x",
+        "CET-1:60",
+        "CET-1CEST,M3.5.0/2:,M10.5.0",
+        "CET-99999999999999999999",
     };
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -431,8 +483,10 @@ int main(void)
         cmocka_unit_test(a_missing_folder_names_the_package),
         cmocka_unit_test_setup_teardown(a_file_of_the_first_version_has_no_rule, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(a_file_cut_anywhere_is_refused, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(a_file_with_any_byte_changed_does_no_harm, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(files_that_say_what_cannot_be_are_refused, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(a_file_with_any_byte_changed_does_no_harm, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(files_that_say_what_cannot_be_are_refused, make_folder,
+                                        remove_folder),
         cmocka_unit_test(rules_of_all_forms_are_understood),
         cmocka_unit_test(rules_on_the_wall_clock_take_the_offset_before),
         cmocka_unit_test(what_is_no_rule_is_refused),

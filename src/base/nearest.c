@@ -1,6 +1,7 @@
 #include "base/nearest.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { LONGEST = 128 };
@@ -40,4 +41,23 @@ size_t nearest_distance(const char *a, const char *b)
 bool nearest_worth(const char *name, size_t distance)
 {
     return distance <= (strlen(name) + 2) / 3;
+}
+
+void nearest_begin(struct nearest *nearest, const char *wanted)
+{
+    *nearest = (struct nearest){.wanted = wanted, .distance = SIZE_MAX};
+}
+
+void nearest_offer(struct nearest *nearest, const char *name)
+{
+    size_t distance = nearest_distance(nearest->wanted, name);
+    if (distance >= nearest->distance)
+        return;
+    nearest->distance = distance;
+    snprintf(nearest->name, sizeof nearest->name, "%s", name);
+}
+
+const char *nearest_found(const struct nearest *nearest)
+{
+    return nearest_worth(nearest->wanted, nearest->distance) ? nearest->name : NULL;
 }

@@ -12,4 +12,17 @@ size_t nearest_distance(const char *a, const char *b);
 /* Is a name at this distance worth mentioning? A third of the letters may be wrong. */
 bool nearest_worth(const char *name, size_t distance);
 
+/* A search for it among names that are offered one by one. */
+struct nearest {
+    const char *wanted;
+    size_t distance;
+    char name[128]; /* the nearest until now */
+};
+
+void nearest_begin(struct nearest *nearest, const char *wanted);
+void nearest_offer(struct nearest *nearest, const char *name);
+
+/* NULL when none was worth mentioning. Borrowed from the search. */
+const char *nearest_found(const struct nearest *nearest);
+
 #endif

@@ -14,7 +14,7 @@ struct zone_change {
     enum zone_day day;
     unsigned month, week, weekday; /* Mm.w.d */
     unsigned number;               /* Jn, or n */
-    int32_t time;                  /* seconds from midnight on the clock before the change, -167 to 167 hours */
+    int32_t time; /* seconds from midnight on the clock before the change, -167 to 167 hours */
 };
 
 struct zone_rule {

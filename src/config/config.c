@@ -69,12 +69,12 @@ static int sum_up(const struct reader *reader, const char *origin, struct err *e
         return err_memory(err);
     if (err->code)
         return -1;
-    return err_set(err, ERR_CONFIG, "the configuration in %s has %zu mistake%s", origin, reader->mistake_count,
-                   reader->mistake_count == 1 ? "" : "s");
+    return err_set(err, ERR_CONFIG, "the configuration in %s has %zu mistake%s", origin,
+                   reader->mistake_count, reader->mistake_count == 1 ? "" : "s");
 }
 
-int config_parse(struct config **config, const char *text, size_t len, const char *origin, struct buf *mistakes,
-                 struct err *err)
+int config_parse(struct config **config, const char *text, size_t len, const char *origin,
+                 struct buf *mistakes, struct err *err)
 {
     struct owned *owned = calloc(1, sizeof *owned);
     struct arena *arena = arena_new();
@@ -125,8 +125,9 @@ int config_read(struct config **config, const char *file, struct buf *mistakes, 
     if (file)
         return read_file(config, file, mistakes, err);
     err_set(err, ERR_CONFIG, "there is no configuration");
-    return err_hint(err, "name a file with --config FILE or in $SESAM_SQL_CONFIG_FILE, or put the JSON itself into "
-                         "$SESAM_SQL_CONFIG");
+    return err_hint(
+        err, "name a file with --config FILE or in $SESAM_SQL_CONFIG_FILE, or put the JSON itself into "
+             "$SESAM_SQL_CONFIG");
 }
 
 void config_free(struct config *config)

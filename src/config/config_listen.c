@@ -9,9 +9,15 @@ static const struct choice authentications[] = {
     {"none", AUTH_NONE}, {"basic", AUTH_BASIC}, {"bearer", AUTH_BEARER}, {NULL, 0}};
 
 static const struct key tls_keys[] = {
-    {.name = "certificate", .type = KEY_TEXT, .required = true, .at = AT(tls_certificate),
+    {.name = "certificate",
+     .type = KEY_TEXT,
+     .required = true,
+     .at = AT(tls_certificate),
      .help = "path of the certificate and its chain, PEM"},
-    {.name = "key", .type = KEY_TEXT, .required = true, .at = AT(tls_key),
+    {.name = "key",
+     .type = KEY_TEXT,
+     .required = true,
+     .at = AT(tls_key),
      .help = "path of its private key, PEM"},
     {.name = NULL},
 };
@@ -28,9 +34,15 @@ static int check_user(struct reader *reader, const struct path *path, json_t *ob
 }
 
 static const struct key user_keys[] = {
-    {.name = "username", .type = KEY_TEXT, .required = true, .at = offsetof(struct config_user, username),
+    {.name = "username",
+     .type = KEY_TEXT,
+     .required = true,
+     .at = offsetof(struct config_user, username),
      .help = "without a colon"},
-    {.name = "password", .type = KEY_TEXT, .required = true, .at = offsetof(struct config_user, password),
+    {.name = "password",
+     .type = KEY_TEXT,
+     .required = true,
+     .at = offsetof(struct config_user, password),
      .help = "as `${NAME}` or `${file:PATH}`, so that it does not stand in the document"},
     {.name = NULL},
 };
@@ -92,11 +104,22 @@ static int check_authentication(struct reader *reader, const struct path *path, 
 }
 
 static const struct key authentication_keys[] = {
-    {.name = "type", .type = KEY_CHOICE, .required = true, .choices = authentications, .at = AT(authentication),
+    {.name = "type",
+     .type = KEY_CHOICE,
+     .required = true,
+     .choices = authentications,
+     .at = AT(authentication),
      .help = "how clients say who they are"},
-    {.name = "users", .type = KEY_OBJECTS, .section = &section_user, .at = AT(users), .count_at = AT(user_count),
+    {.name = "users",
+     .type = KEY_OBJECTS,
+     .section = &section_user,
+     .at = AT(users),
+     .count_at = AT(user_count),
      .help = "who may come; `basic` only"},
-    {.name = "tokens", .type = KEY_LIST, .at = AT(tokens), .help = "one of these must be sent; `bearer` only"},
+    {.name = "tokens",
+     .type = KEY_LIST,
+     .at = AT(tokens),
+     .help = "one of these must be sent; `bearer` only"},
     {.name = NULL},
 };
 static const struct section section_authentication = {
@@ -138,34 +161,78 @@ static int check_listen(struct reader *reader, const struct path *path, json_t *
     if (take_address(reader, listen))
         return -1;
     if (listen->address[0] == '/' || listen->address[0] == '@')
-        result = reader_mistake_at(reader, path, "address", "must be an address; sockets cannot be listened on");
+        result =
+            reader_mistake_at(reader, path, "address", "must be an address; sockets cannot be listened on");
     else if (!config_is_loopback(listen->address) && !listen->authentication_written)
-        result = reader_mistake_at(reader, path, "authentication",
-                                   "must be written on an address that is not loopback, if only as {\"type\": \"none\"}");
+        result = reader_mistake_at(
+            reader, path, "authentication",
+            "must be written on an address that is not loopback, if only as {\"type\": \"none\"}");
     return result;
 }
 
 static const struct key listen_keys[] = {
-    {.name = "address", .type = KEY_TEXT, .at = AT(address), .def = "\"127.0.0.1\"",
+    {.name = "address",
+     .type = KEY_TEXT,
+     .at = AT(address),
+     .def = "\"127.0.0.1\"",
      .help = "the address to listen on; `$LISTEN_ADDRESS` overrides it"},
-    {.name = "port", .type = KEY_UNSIGNED, .max = 65535, .at = AT(port), .def = "5000",
+    {.name = "port",
+     .type = KEY_UNSIGNED,
+     .max = 65535,
+     .at = AT(port),
+     .def = "5000",
      .help = "0 takes any free port; `$PORT` overrides it"},
     {.name = "tls", .type = KEY_OBJECT, .section = &section_tls, .at = 0, .shown = "none", .help = "HTTPS"},
-    {.name = "authentication", .type = KEY_OBJECT, .section = &section_authentication, .at = 0,
-     .told_at = AT(authentication_written), .shown = "none", .help = "who may come"},
-    {.name = "max_connections", .type = KEY_UNSIGNED, .min = 1, .max = 65536, .at = AT(max_connections), .def = "64",
+    {.name = "authentication",
+     .type = KEY_OBJECT,
+     .section = &section_authentication,
+     .at = 0,
+     .told_at = AT(authentication_written),
+     .shown = "none",
+     .help = "who may come"},
+    {.name = "max_connections",
+     .type = KEY_UNSIGNED,
+     .min = 1,
+     .max = 65536,
+     .at = AT(max_connections),
+     .def = "64",
      .help = "clients at the same time"},
-    {.name = "max_body_bytes", .type = KEY_SIZE, .min = 1, .at = AT(max_body_bytes), .def = "67108864",
+    {.name = "max_body_bytes",
+     .type = KEY_SIZE,
+     .min = 1,
+     .at = AT(max_body_bytes),
+     .def = "67108864",
      .help = "a larger body is 413"},
-    {.name = "max_buffered_bytes", .type = KEY_SIZE, .min = 1, .at = AT(max_buffered_bytes), .def = "67108864",
+    {.name = "max_buffered_bytes",
+     .type = KEY_SIZE,
+     .min = 1,
+     .at = AT(max_buffered_bytes),
+     .def = "67108864",
      .help = "what all requests together hold in memory and spool; beyond it a body waits"},
-    {.name = "max_entity_bytes", .type = KEY_SIZE, .min = 1, .at = AT(max_entity_bytes), .def = "16777216",
+    {.name = "max_entity_bytes",
+     .type = KEY_SIZE,
+     .min = 1,
+     .at = AT(max_entity_bytes),
+     .def = "16777216",
      .help = "a larger entity is 413"},
-    {.name = "request_timeout", .type = KEY_NUMBER, .min = 0, .max = 1e9, .at = AT(request_timeout), .def = "60",
+    {.name = "request_timeout",
+     .type = KEY_NUMBER,
+     .min = 0,
+     .max = 1e9,
+     .at = AT(request_timeout),
+     .def = "60",
      .help = "seconds from a push's last byte to its commit"},
-    {.name = "send_timeout", .type = KEY_NUMBER, .min = 0, .max = 1e9, .at = AT(send_timeout), .def = "300",
+    {.name = "send_timeout",
+     .type = KEY_NUMBER,
+     .min = 0,
+     .max = 1e9,
+     .at = AT(send_timeout),
+     .def = "300",
      .help = "seconds after which a reader that takes nothing is cut off"},
-    {.name = "spool_directory", .type = KEY_TEXT, .at = AT(spool_directory), .def = "\"/var/tmp\"",
+    {.name = "spool_directory",
+     .type = KEY_TEXT,
+     .at = AT(spool_directory),
+     .def = "\"/var/tmp\"",
      .help = "where temporary files are made, without a name"},
     {.name = NULL},
 };

@@ -80,8 +80,8 @@ static void put_others(struct buf *out, const struct section *section, enum key_
 
 static void put_section(struct buf *out, const struct section *section)
 {
-    buf_printf(out, "## %s%s%s\n\n", *section->title ? "`" : "", *section->title ? section->title : "The document",
-               *section->title ? "`" : "");
+    buf_printf(out, "## %s%s%s\n\n", *section->title ? "`" : "",
+               *section->title ? section->title : "The document", *section->title ? "`" : "");
     if (section->help)
         buf_printf(out, "%s\n\n", section->help);
     put_keys(out, section);

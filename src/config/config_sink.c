@@ -9,9 +9,9 @@ static const struct choice missings[] = {{"keep", 0}, {"null", 1}, {NULL, 0}};
 static const struct choice unknowns[] = {{"ignore", 0}, {"reject", 1}, {NULL, 0}};
 static const struct choice maintainers[] = {{"service", 0}, {"database", 1}, {NULL, 0}};
 static const struct choice deletions[] = {{"delete", 0}, {"ignore", 1}, {NULL, 0}};
-static const struct choice column_types[] = {{"string", 0},   {"integer", 1}, {"decimal", 2}, {"float", 3},
-                                             {"binary", 4},   {"datetime", 5}, {"date", 6},   {"time", 7},
-                                             {"uuid", 8},     {"boolean", 9}, {NULL, 0}};
+static const struct choice column_types[] = {{"string", 0}, {"integer", 1},  {"decimal", 2}, {"float", 3},
+                                             {"binary", 4}, {"datetime", 5}, {"date", 6},    {"time", 7},
+                                             {"uuid", 8},   {"boolean", 9},  {NULL, 0}};
 
 static const char *string_at(const json_t *object, const char *name)
 {
@@ -24,7 +24,8 @@ static int check_hash_lock(struct reader *reader, const struct path *path, json_
     static const char *const others[] = {"property", "maintained_by", "coarse"};
     int result = 0;
     if (!reader_has(object, "source"))
-        result = reader_mistake_at(reader, path, "source", "is missing; it is the source whose hash the property holds");
+        result = reader_mistake_at(reader, path, "source",
+                                   "is missing; it is the source whose hash the property holds");
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         if (reader_has(object, others[i]))
             result = reader_mistake_at(reader, path, others[i], "does not go with a hash");
@@ -43,7 +44,8 @@ static int check_lock(struct reader *reader, const struct path *path, json_t *ob
     if (reader_has(object, "source"))
         return reader_mistake_at(reader, path, "source", "goes with a hash");
     if (xmin && !reader_has(object, "property"))
-        return reader_mistake_at(reader, path, "property", "is missing; it is the property that holds the xmin");
+        return reader_mistake_at(reader, path, "property",
+                                 "is missing; it is the property that holds the xmin");
     return 0;
 }
 
@@ -59,16 +61,32 @@ static int read_hash_source(struct reader *reader, const struct path *path, json
 }
 
 static const struct key lock_keys[] = {
-    {.name = "column", .type = KEY_TEXT, .at = NOWHERE,
+    {.name = "column",
+     .type = KEY_TEXT,
+     .at = NOWHERE,
      .help = "an integer or timestamp column, or PostgreSQL's `xmin`; this or `hash`"},
-    {.name = "property", .type = KEY_TEXT, .at = NOWHERE, .shown = "the column's",
+    {.name = "property",
+     .type = KEY_TEXT,
+     .at = NOWHERE,
+     .shown = "the column's",
      .help = "the property that holds the version; required with `xmin`"},
-    {.name = "maintained_by", .type = KEY_CHOICE, .choices = maintainers, .at = NOWHERE, .shown = "`service`",
+    {.name = "maintained_by",
+     .type = KEY_CHOICE,
+     .choices = maintainers,
+     .at = NOWHERE,
+     .shown = "`service`",
      .help = "`database`: the column is only compared"},
-    {.name = "coarse", .type = KEY_BOOL, .at = NOWHERE, .def = "false",
+    {.name = "coarse",
+     .type = KEY_BOOL,
+     .at = NOWHERE,
+     .def = "false",
      .help = "whether a timestamp coarser than a millisecond will do"},
     {.name = "hash", .type = KEY_TEXT, .at = NOWHERE, .help = "the property that holds the hash of the row"},
-    {.name = "source", .type = KEY_OTHER, .read = read_hash_source, .at = NOWHERE, .kind = "string",
+    {.name = "source",
+     .type = KEY_OTHER,
+     .read = read_hash_source,
+     .at = NOWHERE,
+     .kind = "string",
      .help = "the source that gave the hash"},
     {.name = NULL},
 };
@@ -79,10 +97,20 @@ static const struct section section_lock = {
     .check = check_lock};
 
 static const struct key deletes_keys[] = {
-    {.name = "column", .type = KEY_TEXT, .required = true, .at = NOWHERE, .help = "the column that tells a deletion"},
-    {.name = "value", .type = KEY_VALUE, .required = true, .at = NOWHERE,
+    {.name = "column",
+     .type = KEY_TEXT,
+     .required = true,
+     .at = NOWHERE,
+     .help = "the column that tells a deletion"},
+    {.name = "value",
+     .type = KEY_VALUE,
+     .required = true,
+     .at = NOWHERE,
      .help = "what a deletion sets; `\"now\"` is the time"},
-    {.name = "live", .type = KEY_VALUE, .at = NOWHERE, .shown = "NULL or false",
+    {.name = "live",
+     .type = KEY_VALUE,
+     .at = NOWHERE,
+     .shown = "NULL or false",
      .help = "what an entity that returns sets"},
     {.name = NULL},
 };
@@ -107,8 +135,16 @@ static int read_deletes(struct reader *reader, const struct path *path, json_t *
 }
 
 static const struct key scope_keys[] = {
-    {.name = "column", .type = KEY_TEXT, .required = true, .at = NOWHERE, .help = "the column that divides the table"},
-    {.name = "value", .type = KEY_VALUE, .required = true, .at = NOWHERE, .help = "its value in this sink's part"},
+    {.name = "column",
+     .type = KEY_TEXT,
+     .required = true,
+     .at = NOWHERE,
+     .help = "the column that divides the table"},
+    {.name = "value",
+     .type = KEY_VALUE,
+     .required = true,
+     .at = NOWHERE,
+     .help = "its value in this sink's part"},
     {.name = NULL},
 };
 static const struct section section_scope = {
@@ -116,7 +152,11 @@ static const struct section section_scope = {
 
 static const struct key guard_keys[] = {
     {.name = "rows", .type = KEY_SIZE, .at = NOWHERE, .def = "100", .help = "so many may always be deleted"},
-    {.name = "fraction", .type = KEY_NUMBER, .max = 1, .at = NOWHERE, .def = "0.5",
+    {.name = "fraction",
+     .type = KEY_NUMBER,
+     .max = 1,
+     .at = NOWHERE,
+     .def = "0.5",
      .help = "such a part of the table may always be deleted"},
     {.name = NULL},
 };
@@ -136,28 +176,55 @@ static int check_column(struct reader *reader, const struct path *path, json_t *
     int result = 0;
     (void)target;
     if (reader_has(object, "max_size") && reader_has(object, "max_value"))
-        result = reader_mistake_at(reader, path, "max_value", "means the same as max_size; one of them must go");
+        result =
+            reader_mistake_at(reader, path, "max_value", "means the same as max_size; one of them must go");
     if (reader_has(object, "min_size") && reader_has(object, "min_value"))
-        result = reader_mistake_at(reader, path, "min_value", "means the same as min_size; one of them must go");
+        result =
+            reader_mistake_at(reader, path, "min_value", "means the same as min_size; one of them must go");
     if (!reader_has(object, "name") && !reader_has(object, "source_property"))
         result = reader_mistake_at(reader, path, "name", "is missing");
     return result;
 }
 
 static const struct key column_keys[] = {
-    {.name = "source_property", .type = KEY_TEXT, .at = NOWHERE, .shown = "the column's name",
+    {.name = "source_property",
+     .type = KEY_TEXT,
+     .at = NOWHERE,
+     .shown = "the column's name",
      .help = "the entity's property"},
     {.name = "name", .type = KEY_TEXT, .at = NOWHERE, .shown = "the property's name", .help = "the column"},
-    {.name = "type", .type = KEY_CHOICE, .required = true, .choices = column_types, .at = NOWHERE,
+    {.name = "type",
+     .type = KEY_CHOICE,
+     .required = true,
+     .choices = column_types,
+     .at = NOWHERE,
      .help = "the column's type"},
-    {.name = "max_size", .type = KEY_NUMBER, .min = -1e30, .max = 1e30, .at = NOWHERE, .help = "the longest value, or the greatest"},
+    {.name = "max_size",
+     .type = KEY_NUMBER,
+     .min = -1e30,
+     .max = 1e30,
+     .at = NOWHERE,
+     .help = "the longest value, or the greatest"},
     {.name = "max_value", .type = KEY_NUMBER, .min = -1e30, .max = 1e30, .at = NOWHERE, .help = "the same"},
-    {.name = "min_size", .type = KEY_NUMBER, .min = -1e30, .max = 1e30, .at = NOWHERE, .help = "the shortest value, or the least"},
+    {.name = "min_size",
+     .type = KEY_NUMBER,
+     .min = -1e30,
+     .max = 1e30,
+     .at = NOWHERE,
+     .help = "the shortest value, or the least"},
     {.name = "min_value", .type = KEY_NUMBER, .min = -1e30, .max = 1e30, .at = NOWHERE, .help = "the same"},
     {.name = "precision", .type = KEY_UNSIGNED, .min = 1, .at = NOWHERE, .help = "digits of a decimal"},
     {.name = "scale", .type = KEY_UNSIGNED, .at = NOWHERE, .help = "its digits behind the point"},
-    {.name = "allow_null", .type = KEY_BOOL, .at = NOWHERE, .def = "true", .help = "whether NULL is possible"},
-    {.name = "primary_key", .type = KEY_BOOL, .at = NOWHERE, .def = "false", .help = "whether it is part of the key"},
+    {.name = "allow_null",
+     .type = KEY_BOOL,
+     .at = NOWHERE,
+     .def = "true",
+     .help = "whether NULL is possible"},
+    {.name = "primary_key",
+     .type = KEY_BOOL,
+     .at = NOWHERE,
+     .def = "false",
+     .help = "whether it is part of the key"},
     {.name = "index", .type = KEY_BOOL, .at = NOWHERE, .def = "false", .help = "whether it has an index"},
     {.name = "default", .type = KEY_VALUE, .at = NOWHERE, .help = "the column's default"},
     {.name = NULL},
@@ -190,7 +257,8 @@ static int check_sink(struct reader *reader, const struct path *path, json_t *ob
     struct path lock = {.up = path, .name = "optimistic_lock"};
     const json_t *written = json_object_get(object, "optimistic_lock");
     int result = reader_check_name(reader, path, path->name);
-    bool other = sink->system && reader_told((int)sink->system->type) && sink->system->type != DATABASE_POSTGRESQL;
+    bool other =
+        sink->system && reader_told((int)sink->system->type) && sink->system->type != DATABASE_POSTGRESQL;
     if (other && strcmp(string_at(written, "column"), "xmin") == 0)
         result = reader_mistake_at(reader, &lock, "column", "only PostgreSQL has an xmin; a hash would do");
     if (check_pairs(reader, path, object))
@@ -199,58 +267,134 @@ static int check_sink(struct reader *reader, const struct path *path, json_t *ob
 }
 
 static const struct key sink_keys[] = {
-    {.name = "system", .type = KEY_OTHER, .required = true, .read = link_system,
-     .at = offsetof(struct config_sink, system), .kind = "string", .help = "the system's name"},
+    {.name = "system",
+     .type = KEY_OTHER,
+     .required = true,
+     .read = link_system,
+     .at = offsetof(struct config_sink, system),
+     .kind = "string",
+     .help = "the system's name"},
     {.name = "table", .type = KEY_TEXT, .required = true, .at = NOWHERE, .help = "the table"},
-    {.name = "schema", .type = KEY_TEXT, .at = NOWHERE, .shown = "the connection's own", .help = "its schema"},
-    {.name = "primary_key", .type = KEY_NAMES, .at = NOWHERE, .shown = "from the catalogue",
+    {.name = "schema",
+     .type = KEY_TEXT,
+     .at = NOWHERE,
+     .shown = "the connection's own",
+     .help = "its schema"},
+    {.name = "primary_key",
+     .type = KEY_NAMES,
+     .at = NOWHERE,
+     .shown = "from the catalogue",
      .help = "the columns of the key"},
-    {.name = "optimistic_lock", .type = KEY_OBJECT, .section = &section_lock, .at = NOWHERE, .shown = "none",
+    {.name = "optimistic_lock",
+     .type = KEY_OBJECT,
+     .section = &section_lock,
+     .at = NOWHERE,
+     .shown = "none",
      .help = "write only where nobody else wrote meanwhile"},
-    {.name = "on_conflict", .type = KEY_CHOICE, .choices = conflicts, .at = NOWHERE, .def = "\"reject\"",
-     .help = "`reject`: nothing of the request is applied; `skip`: the others are; `overwrite`: the last writer wins"},
-    {.name = "missing_properties", .type = KEY_CHOICE, .choices = missings, .at = NOWHERE,
+    {.name = "on_conflict",
+     .type = KEY_CHOICE,
+     .choices = conflicts,
+     .at = NOWHERE,
+     .def = "\"reject\"",
+     .help = "`reject`: nothing of the request is applied; `skip`: the others are; `overwrite`: the last "
+             "writer wins"},
+    {.name = "missing_properties",
+     .type = KEY_CHOICE,
+     .choices = missings,
+     .at = NOWHERE,
      .shown = "`null` with a `whitelist` or `schema_definition`, else `keep`",
      .help = "columns that the entity does not mention"},
-    {.name = "unknown_properties", .type = KEY_CHOICE, .choices = unknowns, .at = NOWHERE, .def = "\"ignore\"",
+    {.name = "unknown_properties",
+     .type = KEY_CHOICE,
+     .choices = unknowns,
+     .at = NOWHERE,
+     .def = "\"ignore\"",
      .help = "properties that the table has no column for"},
-    {.name = "properties", .type = KEY_PAIRS, .at = NOWHERE, .shown = "none",
+    {.name = "properties",
+     .type = KEY_PAIRS,
+     .at = NOWHERE,
+     .shown = "none",
      .help = "`{\"property\": \"column\"}` renames"},
-    {.name = "strip_namespaces", .type = KEY_BOOL, .at = NOWHERE, .def = "false",
+    {.name = "strip_namespaces",
+     .type = KEY_BOOL,
+     .at = NOWHERE,
+     .def = "false",
      .help = "take `ns:` off names, `_id` and `~:ns:` values"},
-    {.name = "deletes", .type = KEY_OTHER, .read = read_deletes, .section = &section_deletes, .at = NOWHERE,
-     .kind = "string or object", .def = "\"delete\"", .help = "what a deletion does"},
-    {.name = "scope", .type = KEY_OBJECT, .section = &section_scope, .at = NOWHERE, .shown = "none",
+    {.name = "deletes",
+     .type = KEY_OTHER,
+     .read = read_deletes,
+     .section = &section_deletes,
+     .at = NOWHERE,
+     .kind = "string or object",
+     .def = "\"delete\"",
+     .help = "what a deletion does"},
+    {.name = "scope",
+     .type = KEY_OBJECT,
+     .section = &section_scope,
+     .at = NOWHERE,
+     .shown = "none",
      .help = "the part of the table that is this sink's"},
-    {.name = "full_sync_deletes", .type = KEY_BOOL, .at = NOWHERE,
+    {.name = "full_sync_deletes",
+     .type = KEY_BOOL,
+     .at = NOWHERE,
      .shown = "true; false with `optimistic_lock` and no `scope`",
      .help = "whether the end of a full sync deletes what did not come"},
-    {.name = "delete_guard", .type = KEY_OTHER, .read = read_guard, .section = &section_guard, .at = NOWHERE,
-     .kind = "object or false", .def = "{}", .help = "when the end of a full sync is refused"},
-    {.name = "whitelist", .type = KEY_LIST, .at = NOWHERE, .shown = "all columns",
+    {.name = "delete_guard",
+     .type = KEY_OTHER,
+     .read = read_guard,
+     .section = &section_guard,
+     .at = NOWHERE,
+     .kind = "object or false",
+     .def = "{}",
+     .help = "when the end of a full sync is refused"},
+    {.name = "whitelist",
+     .type = KEY_LIST,
+     .at = NOWHERE,
+     .shown = "all columns",
      .help = "the columns that are written"},
-    {.name = "blacklist", .type = KEY_LIST, .at = NOWHERE, .shown = "none",
+    {.name = "blacklist",
+     .type = KEY_LIST,
+     .at = NOWHERE,
+     .shown = "none",
      .help = "columns that are not written; it wins over `whitelist`"},
-    {.name = "timestamp", .type = KEY_TEXT, .at = NOWHERE, .shown = "none",
+    {.name = "timestamp",
+     .type = KEY_TEXT,
+     .at = NOWHERE,
+     .shown = "none",
      .help = "a column that gets the time of writing"},
-    {.name = "skip_identity_columns", .type = KEY_BOOL, .at = NOWHERE, .def = "false",
+    {.name = "skip_identity_columns",
+     .type = KEY_BOOL,
+     .at = NOWHERE,
+     .def = "false",
      .help = "whether identity columns are left to the database"},
-    {.name = "remove_pk_char_trailing_spaces", .type = KEY_BOOL, .at = NOWHERE, .def = "false",
+    {.name = "remove_pk_char_trailing_spaces",
+     .type = KEY_BOOL,
+     .at = NOWHERE,
+     .def = "false",
      .help = "take the padding off CHAR keys"},
-    {.name = "schema_definition", .type = KEY_OBJECTS, .section = &section_column, .at = NOWHERE, .shown = "none",
+    {.name = "schema_definition",
+     .type = KEY_OBJECTS,
+     .section = &section_column,
+     .at = NOWHERE,
+     .shown = "none",
      .help = "the columns"},
-    {.name = "create_table_if_missing", .type = KEY_BOOL, .at = NOWHERE, .def = "false",
+    {.name = "create_table_if_missing",
+     .type = KEY_BOOL,
+     .at = NOWHERE,
+     .def = "false",
      .help = "make the table from `schema_definition`"},
     {.name = "type", .type = KEY_IGNORED, .help = "the system tells it"},
     {.name = "batch_size", .type = KEY_IGNORED, .help = "a request is one transaction"},
     {.name = "use_bulk_operations", .type = KEY_IGNORED, .help = "they always are"},
-    {.name = "truncate_table_on_first_run", .type = KEY_REFUSED,
-     .help = "does not exist here: a full sync deletes what did not come, without a moment in which the table is empty"},
-    {.name = "recreate_table_on_first_run", .type = KEY_REFUSED,
-     .help = "does not exist here: a full sync deletes what did not come, without a moment in which the table is empty"},
+    {.name = "truncate_table_on_first_run",
+     .type = KEY_REFUSED,
+     .help = "does not exist here: a full sync deletes what did not come, without a moment in which the "
+             "table is empty"},
+    {.name = "recreate_table_on_first_run",
+     .type = KEY_REFUSED,
+     .help = "does not exist here: a full sync deletes what did not come, without a moment in which the "
+             "table is empty"},
     {.name = NULL},
 };
-const struct section section_sink = {.title = "sinks.NAME",
-                                     .keys = sink_keys,
-                                     .size = sizeof(struct config_sink),
-                                     .check = check_sink};
+const struct section section_sink = {
+    .title = "sinks.NAME", .keys = sink_keys, .size = sizeof(struct config_sink), .check = check_sink};

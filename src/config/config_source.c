@@ -9,14 +9,22 @@
 
 static const struct choice units[] = {{"s", UNIT_S}, {"ms", UNIT_MS}, {"us", UNIT_US}, {NULL, 0}};
 static const struct choice tokens[] = {{"keyset", false}, {"plain", true}, {NULL, 0}};
-static const struct choice parameter_types[] = {
-    {"string", PARAMETER_STRING},   {"integer", PARAMETER_INTEGER},   {"decimal", PARAMETER_DECIMAL},
-    {"boolean", PARAMETER_BOOLEAN}, {"datetime", PARAMETER_DATETIME}, {"date", PARAMETER_DATE}, {NULL, 0}};
+static const struct choice parameter_types[] = {{"string", PARAMETER_STRING},
+                                                {"integer", PARAMETER_INTEGER},
+                                                {"decimal", PARAMETER_DECIMAL},
+                                                {"boolean", PARAMETER_BOOLEAN},
+                                                {"datetime", PARAMETER_DATETIME},
+                                                {"date", PARAMETER_DATE},
+                                                {NULL, 0}};
 
 static const struct key updated_keys[] = {
     {.name = "column", .type = KEY_TEXT, .required = true, .at = AT(updated_column), .help = "the column"},
-    {.name = "unit", .type = KEY_CHOICE, .choices = units, .at = AT(updated_unit),
-     .shown = "none: the column is no epoch", .help = "what an integer counts since 1970"},
+    {.name = "unit",
+     .type = KEY_CHOICE,
+     .choices = units,
+     .at = AT(updated_unit),
+     .shown = "none: the column is no epoch",
+     .help = "what an integer counts since 1970"},
     {.name = NULL},
 };
 static const struct section section_updated = {
@@ -34,10 +42,16 @@ static int read_updated(struct reader *reader, const struct path *path, json_t *
 }
 
 static const struct key deleted_keys[] = {
-    {.name = "column", .type = KEY_TEXT, .required = true, .at = AT(deleted) + offsetof(struct config_deleted, column),
+    {.name = "column",
+     .type = KEY_TEXT,
+     .required = true,
+     .at = AT(deleted) + offsetof(struct config_deleted, column),
      .help = "the column that tells a deletion"},
-    {.name = "value", .type = KEY_VALUES, .at = AT(deleted) + offsetof(struct config_deleted, values),
-     .count_at = AT(deleted) + offsetof(struct config_deleted, value_count), .shown = "anything but NULL",
+    {.name = "value",
+     .type = KEY_VALUES,
+     .at = AT(deleted) + offsetof(struct config_deleted, values),
+     .count_at = AT(deleted) + offsetof(struct config_deleted, value_count),
+     .shown = "anything but NULL",
      .help = "the value, or one of the values, that tells it"},
     {.name = NULL},
 };
@@ -54,10 +68,19 @@ static int check_late(struct reader *reader, const struct path *path, json_t *ob
 }
 
 static const struct key late_keys[] = {
-    {.name = "margin", .type = KEY_NUMBER, .max = 1e9, .at = offsetof(struct config_late, seconds), .shown = "1",
+    {.name = "margin",
+     .type = KEY_NUMBER,
+     .max = 1e9,
+     .at = offsetof(struct config_late, seconds),
+     .shown = "1",
      .help = "as `\"auto\"`, with so many seconds between the horizon and the oldest open transaction"},
-    {.name = "settle", .type = KEY_NUMBER, .min = 0.001, .max = 1e9, .at = offsetof(struct config_late, seconds),
-     .shown = "none", .help = "the horizon is so many seconds ago; rows of longer transactions can be missed"},
+    {.name = "settle",
+     .type = KEY_NUMBER,
+     .min = 0.001,
+     .max = 1e9,
+     .at = offsetof(struct config_late, seconds),
+     .shown = "none",
+     .help = "the horizon is so many seconds ago; rows of longer transactions can be missed"},
     {.name = NULL},
 };
 static const struct section section_late = {
@@ -77,7 +100,8 @@ static int read_late(struct reader *reader, const struct path *path, json_t *val
     if (!text)
         return -1;
     if (strcmp(text, "auto") != 0 && strcmp(text, "ignore") != 0)
-        return reader_mistake(reader, path, "must be auto, ignore, {\"margin\": SECONDS} or {\"settle\": SECONDS}");
+        return reader_mistake(reader, path,
+                              "must be auto, ignore, {\"margin\": SECONDS} or {\"settle\": SECONDS}");
     *late = (struct config_late){.mode = text[0] == 'a' ? LATE_AUTO : LATE_IGNORE, .seconds = 1};
     return 0;
 }
@@ -137,8 +161,10 @@ static int check_parameter(struct reader *reader, const struct path *path, json_
     const struct config_parameter *parameter = target;
     int result = 0;
     if (!is_parameter_name(path->name))
-        result = reader_mistake(reader, path, "a parameter's name is made of letters, digits and _, a digit not first");
-    if (strcmp(path->name, "since") == 0 || strcmp(path->name, "limit") == 0 || strcmp(path->name, "subset") == 0)
+        result = reader_mistake(reader, path,
+                                "a parameter's name is made of letters, digits and _, a digit not first");
+    if (strcmp(path->name, "since") == 0 || strcmp(path->name, "limit") == 0 ||
+        strcmp(path->name, "subset") == 0)
         result = reader_mistake(reader, path, "this name is Sesam's own in the URL");
     if (!default_fits(parameter))
         result = reader_mistake_at(reader, path, "default", "does not fit the parameter's type");
@@ -148,12 +174,22 @@ static int check_parameter(struct reader *reader, const struct path *path, json_
 }
 
 static const struct key parameter_keys[] = {
-    {.name = "type", .type = KEY_CHOICE, .choices = parameter_types, .at = offsetof(struct config_parameter, type),
-     .def = "\"string\"", .help = "what the URL must hold"},
-    {.name = "default", .type = KEY_VALUE, .at = offsetof(struct config_parameter, def),
-     .told_at = offsetof(struct config_parameter, has_default), .shown = "NULL",
+    {.name = "type",
+     .type = KEY_CHOICE,
+     .choices = parameter_types,
+     .at = offsetof(struct config_parameter, type),
+     .def = "\"string\"",
+     .help = "what the URL must hold"},
+    {.name = "default",
+     .type = KEY_VALUE,
+     .at = offsetof(struct config_parameter, def),
+     .told_at = offsetof(struct config_parameter, has_default),
+     .shown = "NULL",
      .help = "the value where the URL has none"},
-    {.name = "required", .type = KEY_BOOL, .at = offsetof(struct config_parameter, required), .def = "false",
+    {.name = "required",
+     .type = KEY_BOOL,
+     .at = offsetof(struct config_parameter, required),
+     .def = "false",
      .help = "a request without it is 400"},
     {.name = NULL},
 };
@@ -167,12 +203,14 @@ static int check_what(struct reader *reader, const struct path *path, json_t *ob
     bool table = reader_has(object, "table"), query = reader_has(object, "query");
     int result = 0;
     if (table == query)
-        result = reader_mistake(reader, path, table ? "has both a table and a query; one of them must go"
-                                                    : "needs a table or a query");
+        result = reader_mistake(reader, path,
+                                table ? "has both a table and a query; one of them must go"
+                                      : "needs a table or a query");
     if (query && !reader_has(object, "primary_key"))
         result = reader_mistake_at(reader, path, "primary_key", "is missing; a query does not tell its key");
     if (query && !table && reader_has(object, "schema"))
-        result = reader_mistake_at(reader, path, "schema", "goes with a table; a query names its schemas itself");
+        result =
+            reader_mistake_at(reader, path, "schema", "goes with a table; a query names its schemas itself");
     if (reader_has(object, "updated_query") && !reader_has(object, "updated_column"))
         result = reader_mistake_at(reader, path, "updated_column", "is missing; the updated_query needs it");
     return result;
@@ -186,9 +224,11 @@ static int check_xmin(struct reader *reader, const struct path *path, json_t *ob
     if (!reader_has(object, "xmin_property"))
         return 0;
     if (other)
-        return reader_mistake_at(reader, path, "xmin_property", "only PostgreSQL has an xmin; hash_property would do");
+        return reader_mistake_at(reader, path, "xmin_property",
+                                 "only PostgreSQL has an xmin; hash_property would do");
     if (reader_has(object, "query"))
-        return reader_mistake_at(reader, path, "xmin_property", "only a table has an xmin; hash_property would do");
+        return reader_mistake_at(reader, path, "xmin_property",
+                                 "only a table has an xmin; hash_property would do");
     return 0;
 }
 
@@ -212,7 +252,8 @@ static int take_property(struct reader *reader, const struct path *path, const c
     static const char *const reserved[] = {"_id", "_updated", "_deleted"};
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++) {
         if (strcmp(property, reserved[i]) == 0)
-            return reader_mistake(reader, path, "must not be '%s', which is made by the service", reserved[i]);
+            return reader_mistake(reader, path, "must not be '%s', which is made by the service",
+                                  reserved[i]);
     }
     if (reader_list_has(taken, property))
         return reader_mistake(reader, path, "another property of this source has the same name");
@@ -220,7 +261,8 @@ static int take_property(struct reader *reader, const struct path *path, const c
 }
 
 /* Of the columns only the named ones are known here; what the others are called shows at the table. */
-static int check_properties(struct reader *reader, const struct path *path, const struct config_source *source)
+static int check_properties(struct reader *reader, const struct path *path,
+                            const struct config_source *source)
 {
     struct path hash = {.up = path, .name = "hash_property"}, xmin = {.up = path, .name = "xmin_property"};
     struct path properties = {.up = path, .name = "properties"};
@@ -260,45 +302,114 @@ static int check_source(struct reader *reader, const struct path *path, json_t *
 }
 
 static const struct key source_keys[] = {
-    {.name = "system", .type = KEY_OTHER, .required = true, .read = link_system, .at = AT(system),
-     .kind = "string", .help = "the system's name"},
+    {.name = "system",
+     .type = KEY_OTHER,
+     .required = true,
+     .read = link_system,
+     .at = AT(system),
+     .kind = "string",
+     .help = "the system's name"},
     {.name = "table", .type = KEY_TEXT, .at = AT(table), .help = "the table or view; this or `query`"},
-    {.name = "schema", .type = KEY_TEXT, .at = AT(schema), .shown = "the connection's own",
+    {.name = "schema",
+     .type = KEY_TEXT,
+     .at = AT(schema),
+     .shown = "the connection's own",
      .help = "the table's schema"},
-    {.name = "query", .type = KEY_LINES, .at = AT(query),
+    {.name = "query",
+     .type = KEY_LINES,
+     .at = AT(query),
      .help = "a SELECT; it is wrapped, so `since` and `limit` work on it too"},
-    {.name = "updated_query", .type = KEY_LINES, .at = AT(updated_query), .shown = "none",
+    {.name = "updated_query",
+     .type = KEY_LINES,
+     .at = AT(updated_query),
+     .shown = "none",
      .help = "a SELECT instead of the table or query when there is a `since`; `:since` is the lower bound "
              "(write `>=`)"},
-    {.name = "primary_key", .type = KEY_NAMES, .at = AT(primary_key), .shown = "from the catalogue",
+    {.name = "primary_key",
+     .type = KEY_NAMES,
+     .at = AT(primary_key),
+     .shown = "from the catalogue",
      .help = "the columns that make `_id`: unique and not NULL; required with `query`"},
-    {.name = "updated_column", .type = KEY_OTHER, .read = read_updated, .section = &section_updated, .at = 0,
-     .kind = "string or object", .shown = "none: full reads only", .help = "the column that tells changes"},
-    {.name = "deleted", .type = KEY_OBJECT, .section = &section_deleted, .at = 0, .shown = "none",
+    {.name = "updated_column",
+     .type = KEY_OTHER,
+     .read = read_updated,
+     .section = &section_updated,
+     .at = 0,
+     .kind = "string or object",
+     .shown = "none: full reads only",
+     .help = "the column that tells changes"},
+    {.name = "deleted",
+     .type = KEY_OBJECT,
+     .section = &section_deleted,
+     .at = 0,
+     .shown = "none",
      .help = "rows that come as deletions"},
-    {.name = "whitelist", .type = KEY_LIST, .at = AT(whitelist), .told_at = AT(has_whitelist),
-     .shown = "all columns", .help = "the columns that come"},
-    {.name = "blacklist", .type = KEY_LIST, .at = AT(blacklist), .shown = "none",
+    {.name = "whitelist",
+     .type = KEY_LIST,
+     .at = AT(whitelist),
+     .told_at = AT(has_whitelist),
+     .shown = "all columns",
+     .help = "the columns that come"},
+    {.name = "blacklist",
+     .type = KEY_LIST,
+     .at = AT(blacklist),
+     .shown = "none",
      .help = "columns that do not come; it wins over `whitelist`"},
-    {.name = "properties", .type = KEY_PAIRS, .at = AT(properties), .count_at = AT(property_count), .shown = "none",
+    {.name = "properties",
+     .type = KEY_PAIRS,
+     .at = AT(properties),
+     .count_at = AT(property_count),
+     .shown = "none",
      .help = "`{\"column\": \"property\"}` renames"},
-    {.name = "preserve_null_values", .type = KEY_BOOL, .at = AT(preserve_null_values), .def = "false",
+    {.name = "preserve_null_values",
+     .type = KEY_BOOL,
+     .at = AT(preserve_null_values),
+     .def = "false",
      .help = "whether NULL comes as null, or not at all"},
-    {.name = "hash_property", .type = KEY_TEXT, .at = AT(hash_property), .shown = "none",
+    {.name = "hash_property",
+     .type = KEY_TEXT,
+     .at = AT(hash_property),
+     .shown = "none",
      .help = "a property with a hash of the row"},
-    {.name = "xmin_property", .type = KEY_TEXT, .at = AT(xmin_property), .shown = "none",
+    {.name = "xmin_property",
+     .type = KEY_TEXT,
+     .at = AT(xmin_property),
+     .shown = "none",
      .help = "a property with PostgreSQL's `xmin`"},
-    {.name = "late_commits", .type = KEY_OTHER, .read = read_late, .section = &section_late, .at = AT(late_commits),
-     .told_at = AT(late_commits_written), .kind = "string or object", .def = "\"auto\"",
+    {.name = "late_commits",
+     .type = KEY_OTHER,
+     .read = read_late,
+     .section = &section_late,
+     .at = AT(late_commits),
+     .told_at = AT(late_commits_written),
+     .kind = "string or object",
+     .def = "\"auto\"",
      .help = "how rows of transactions that are still open are waited for"},
-    {.name = "token", .type = KEY_SWITCH, .choices = tokens, .at = AT(token_plain), .def = "\"keyset\"",
+    {.name = "token",
+     .type = KEY_SWITCH,
+     .choices = tokens,
+     .at = AT(token_plain),
+     .def = "\"keyset\"",
      .help = "`plain`: `_updated` is the bare datetime or integer, for `partial_rescan_delta`"},
-    {.name = "is_chronological_full", .type = KEY_BOOL, .at = AT(is_chronological_full), .def = "true",
+    {.name = "is_chronological_full",
+     .type = KEY_BOOL,
+     .at = AT(is_chronological_full),
+     .def = "true",
      .help = "false saves the ORDER BY on full runs"},
-    {.name = "fetch_size", .type = KEY_UNSIGNED, .min = 1, .max = 10000000, .at = AT(fetch_size), .def = "10000",
+    {.name = "fetch_size",
+     .type = KEY_UNSIGNED,
+     .min = 1,
+     .max = 10000000,
+     .at = AT(fetch_size),
+     .def = "10000",
      .help = "rows per round trip where a cursor is used"},
-    {.name = "parameters", .type = KEY_MAP, .section = &section_parameter, .at = AT(parameters),
-     .count_at = AT(parameter_count), .shown = "none", .help = "URL parameters bound into `query` as `:name`"},
+    {.name = "parameters",
+     .type = KEY_MAP,
+     .section = &section_parameter,
+     .at = AT(parameters),
+     .count_at = AT(parameter_count),
+     .shown = "none",
+     .help = "URL parameters bound into `query` as `:name`"},
     {.name = "type", .type = KEY_IGNORED, .help = "the system tells it"},
     {.name = "batch_size", .type = KEY_IGNORED, .help = "the answer is a stream"},
     {.name = "supports_since", .type = KEY_IGNORED, .help = "belongs into the pipe"},

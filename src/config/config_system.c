@@ -7,15 +7,19 @@
 
 enum { SERVERS = 1 << DATABASE_POSTGRESQL | 1 << DATABASE_MYSQL, FILES = 1 << DATABASE_SQLITE };
 
-static const struct choice types[] = {{"postgresql", DATABASE_POSTGRESQL}, {"mysql", DATABASE_MYSQL},
-                                      {"mariadb", DATABASE_MYSQL}, {"sqlite", DATABASE_SQLITE}, {NULL, 0}};
+static const struct choice types[] = {{"postgresql", DATABASE_POSTGRESQL},
+                                      {"mysql", DATABASE_MYSQL},
+                                      {"mariadb", DATABASE_MYSQL},
+                                      {"sqlite", DATABASE_SQLITE},
+                                      {NULL, 0}};
 
 static const char *const type_names[] = {
     [DATABASE_POSTGRESQL] = "postgresql", [DATABASE_MYSQL] = "mysql", [DATABASE_SQLITE] = "sqlite"};
 
-static const char *const postgresql_modes[] = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full",
-                                               NULL};
-static const char *const mysql_modes[] = {"disabled", "preferred", "required", "verify-ca", "verify-full", NULL};
+static const char *const postgresql_modes[] = {"disable",   "allow",       "prefer", "require",
+                                               "verify-ca", "verify-full", NULL};
+static const char *const mysql_modes[] = {"disabled",  "preferred",   "required",
+                                          "verify-ca", "verify-full", NULL};
 
 static int check_sslmode(struct reader *reader, const struct path *path, const struct config_system *system)
 {
@@ -26,7 +30,8 @@ static int check_sslmode(struct reader *reader, const struct path *path, const s
     }
     if (!system->sslmode || system->type == DATABASE_SQLITE)
         return 0;
-    return reader_mistake_at(reader, path, "sslmode", "must be %s", system->type == DATABASE_POSTGRESQL
+    return reader_mistake_at(reader, path, "sslmode", "must be %s",
+                             system->type == DATABASE_POSTGRESQL
                                  ? "disable, allow, prefer, require, verify-ca or verify-full"
                                  : "disabled, preferred, required, verify-ca or verify-full");
 }
@@ -79,40 +84,101 @@ static int check_system(struct reader *reader, const struct path *path, json_t *
     if (need(reader, path, object, "username"))
         result = -1;
     if (reader_has(object, "sslcert") != reader_has(object, "sslkey"))
-        result = reader_mistake_at(reader, path, reader_has(object, "sslcert") ? "sslkey" : "sslcert", "is missing");
+        result = reader_mistake_at(reader, path, reader_has(object, "sslcert") ? "sslkey" : "sslcert",
+                                   "is missing");
     return result;
 }
 
 static const struct key system_keys[] = {
-    {.name = "type", .type = KEY_CHOICE, .required = true, .choices = types, .at = AT(type),
+    {.name = "type",
+     .type = KEY_CHOICE,
+     .required = true,
+     .choices = types,
+     .at = AT(type),
      .help = "the database"},
-    {.name = "host", .type = KEY_TEXT, .at = AT(host), .databases = SERVERS, .shown = "a local socket",
+    {.name = "host",
+     .type = KEY_TEXT,
+     .at = AT(host),
+     .databases = SERVERS,
+     .shown = "a local socket",
      .help = "a name, an address or a socket's path; PostgreSQL also takes several, divided by commas"},
-    {.name = "port", .type = KEY_UNSIGNED, .min = 1, .max = 65535, .at = AT(port), .databases = SERVERS,
-     .shown = "the database's own", .help = "the server's port"},
-    {.name = "database", .type = KEY_TEXT, .at = AT(database), .databases = SERVERS,
+    {.name = "port",
+     .type = KEY_UNSIGNED,
+     .min = 1,
+     .max = 65535,
+     .at = AT(port),
+     .databases = SERVERS,
+     .shown = "the database's own",
+     .help = "the server's port"},
+    {.name = "database",
+     .type = KEY_TEXT,
+     .at = AT(database),
+     .databases = SERVERS,
      .help = "the database's name; required"},
-    {.name = "username", .type = KEY_TEXT, .at = AT(username), .databases = SERVERS, .help = "the role; required"},
-    {.name = "password", .type = KEY_SECRET, .at = AT(password), .databases = SERVERS, .shown = "none",
+    {.name = "username",
+     .type = KEY_TEXT,
+     .at = AT(username),
+     .databases = SERVERS,
+     .help = "the role; required"},
+    {.name = "password",
+     .type = KEY_SECRET,
+     .at = AT(password),
+     .databases = SERVERS,
+     .shown = "none",
      .help = "as `${NAME}` or `${file:PATH}`, so that it does not stand in the document"},
-    {.name = "sslmode", .type = KEY_TEXT, .at = AT(sslmode), .databases = SERVERS,
+    {.name = "sslmode",
+     .type = KEY_TEXT,
+     .at = AT(sslmode),
+     .databases = SERVERS,
      .shown = "`verify-full`, but a local server is taken as it comes",
-     .help = "PostgreSQL: `disable`, `allow`, `prefer`, `require`, `verify-ca`, `verify-full`; MySQL: `disabled`, "
+     .help = "PostgreSQL: `disable`, `allow`, `prefer`, `require`, `verify-ca`, `verify-full`; MySQL: "
+             "`disabled`, "
              "`preferred`, `required`, `verify-ca`, `verify-full`"},
-    {.name = "sslrootcert", .type = KEY_TEXT, .at = AT(sslrootcert), .databases = SERVERS,
-     .shown = "the system's bundle", .help = "path of the certificates of trusted authorities, PEM"},
-    {.name = "sslcert", .type = KEY_TEXT, .at = AT(sslcert), .databases = SERVERS, .shown = "none",
+    {.name = "sslrootcert",
+     .type = KEY_TEXT,
+     .at = AT(sslrootcert),
+     .databases = SERVERS,
+     .shown = "the system's bundle",
+     .help = "path of the certificates of trusted authorities, PEM"},
+    {.name = "sslcert",
+     .type = KEY_TEXT,
+     .at = AT(sslcert),
+     .databases = SERVERS,
+     .shown = "none",
      .help = "path of our own certificate, PEM"},
-    {.name = "sslkey", .type = KEY_TEXT, .at = AT(sslkey), .databases = SERVERS, .shown = "none",
+    {.name = "sslkey",
+     .type = KEY_TEXT,
+     .at = AT(sslkey),
+     .databases = SERVERS,
+     .shown = "none",
      .help = "path of its private key, PEM"},
     {.name = "path", .type = KEY_TEXT, .at = AT(path), .databases = FILES, .help = "the file; required"},
-    {.name = "timezone", .type = KEY_TEXT, .at = AT(timezone), .told_at = AT(timezone_written), .def = "\"UTC\"",
+    {.name = "timezone",
+     .type = KEY_TEXT,
+     .at = AT(timezone),
+     .told_at = AT(timezone_written),
+     .def = "\"UTC\"",
      .help = "how datetimes without a zone are read: `Europe/Oslo`, `UTC`, `+02:00`"},
-    {.name = "pool_size", .type = KEY_UNSIGNED, .min = 1, .max = 65536, .at = AT(pool_size), .def = "10",
+    {.name = "pool_size",
+     .type = KEY_UNSIGNED,
+     .min = 1,
+     .max = 65536,
+     .at = AT(pool_size),
+     .def = "10",
      .help = "connections at most"},
-    {.name = "pool_timeout", .type = KEY_NUMBER, .min = 0, .max = 1e9, .at = AT(pool_timeout), .def = "30",
+    {.name = "pool_timeout",
+     .type = KEY_NUMBER,
+     .min = 0,
+     .max = 1e9,
+     .at = AT(pool_timeout),
+     .def = "30",
      .help = "seconds to wait for a connection"},
-    {.name = "pool_recycle", .type = KEY_NUMBER, .min = 0, .max = 1e9, .at = AT(pool_recycle), .def = "1800",
+    {.name = "pool_recycle",
+     .type = KEY_NUMBER,
+     .min = 0,
+     .max = 1e9,
+     .at = AT(pool_recycle),
+     .def = "1800",
      .help = "seconds after which a connection is not used again"},
     {.name = "pool_max_overflow", .type = KEY_IGNORED, .help = "`pool_size` is the limit"},
     {.name = NULL},

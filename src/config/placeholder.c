@@ -109,7 +109,8 @@ static int skip_comment(struct scan *scan)
                 scan->at++;
                 return 0;
             }
-        } else if (sql[scan->at] == '/' && sql[scan->at + 1] == '*' && scan->database == DATABASE_POSTGRESQL) {
+        } else if (sql[scan->at] == '/' && sql[scan->at + 1] == '*' &&
+                   scan->database == DATABASE_POSTGRESQL) {
             scan->at++;
             depth++;
         }

@@ -15,7 +15,7 @@ static const struct config_parameter *find(const struct config_source *source, c
 }
 
 static void undeclared(struct reader *reader, const struct path *path, const struct config_source *source,
-                      const char *name)
+                       const char *name)
 {
     const char *nearest = NULL;
     size_t least = SIZE_MAX;
@@ -27,13 +27,14 @@ static void undeclared(struct reader *reader, const struct path *path, const str
         }
     }
     if (nearest && nearest_worth(name, least))
-        reader_mistake(reader, path, "':%s' is not declared in parameters, did you mean ':%s'?", name, nearest);
+        reader_mistake(reader, path, "':%s' is not declared in parameters, did you mean ':%s'?", name,
+                       nearest);
     else
         reader_mistake(reader, path, "':%s' is not declared in parameters", name);
 }
 
 static void check_one(struct reader *reader, const struct path *path, const struct config_source *source,
-                     const char *name, bool since_allowed, struct config_list *used)
+                      const char *name, bool since_allowed, struct config_list *used)
 {
     bool since = strcmp(name, "since") == 0;
     if (reader_list_has(used, name) || reader_append(reader, used, name))
@@ -65,19 +66,21 @@ static int check_query(struct reader *reader, const struct path *path, const str
 }
 
 static void check_unused(struct reader *reader, const struct path *path, const struct config_source *source,
-                        const struct config_list *used)
+                         const struct config_list *used)
 {
     for (size_t i = 0; i < source->parameter_count; i++) {
         const char *name = source->parameters[i].name;
         bool reserved = strcmp(name, "since") == 0; /* told already */
         if (!reserved && !reader_list_has(used, name))
-            reader_mistake_at(reader, path, name, source->query || source->updated_query
-                                                               ? "is not used in the query"
-                                                               : "is not used; parameters go with a query");
+            reader_mistake_at(reader, path, name,
+                              source->query || source->updated_query
+                                  ? "is not used in the query"
+                                  : "is not used; parameters go with a query");
     }
 }
 
-int query_check(struct reader *reader, const struct path *path, json_t *object, const struct config_source *source)
+int query_check(struct reader *reader, const struct path *path, json_t *object,
+                const struct config_source *source)
 {
     struct path query = {.up = path, .name = "query"}, updated = {.up = path, .name = "updated_query"};
     struct path parameters = {.up = path, .name = "parameters"};

@@ -6,6 +6,7 @@
 
 /* Reports placeholders that are not declared, and declared parameters that are not used. object is what the
  * source was read from. */
-int query_check(struct reader *reader, const struct path *path, json_t *object, const struct config_source *source);
+int query_check(struct reader *reader, const struct path *path, json_t *object,
+                const struct config_source *source);
 
 #endif

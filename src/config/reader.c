@@ -68,7 +68,8 @@ int reader_mistake(struct reader *reader, const struct path *path, const char *f
     return -1;
 }
 
-int reader_mistake_at(struct reader *reader, const struct path *path, const char *name, const char *format, ...)
+int reader_mistake_at(struct reader *reader, const struct path *path, const char *name, const char *format,
+                      ...)
 {
     struct path inner = {.up = path, .name = name};
     va_list args;

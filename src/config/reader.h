@@ -29,12 +29,13 @@ struct path {
     size_t index;
 };
 
-/* Reports a mistake: "sources.customers.tabel: unknown key". It must not quote a string's value. Returns -1. */
+/* Reports a mistake: "sources.customers.tabel: unknown key". It must not quote a string's value. Returns -1.
+ */
 int reader_mistake(struct reader *reader, const struct path *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* The same about the member or element at path. */
-int reader_mistake_at(struct reader *reader, const struct path *path, const char *name, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+int reader_mistake_at(struct reader *reader, const struct path *path, const char *name, const char *format,
+                      ...) __attribute__((format(printf, 4, 5)));
 
 /* Appends "sources.customers.whitelist[2]". */
 void reader_put_path(struct buf *out, const struct path *path);

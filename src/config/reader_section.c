@@ -16,8 +16,8 @@ static void *place_at(void *target, size_t at)
 static int read_text(struct reader *reader, const struct key *key, const struct path *path, json_t *value,
                      const char **place)
 {
-    const char *text = key->type == KEY_SECRET ? reader_text(reader, path, value)
-                                               : reader_filled(reader, path, value);
+    const char *text =
+        key->type == KEY_SECRET ? reader_text(reader, path, value) : reader_filled(reader, path, value);
     if (text && place)
         *place = text;
     return text ? 0 : -1;
@@ -95,7 +95,7 @@ static int read_whole(struct reader *reader, const struct key *key, const struct
     double number;
     if (reader_number(reader, path, value, key->min, key->max > 0 ? key->max : most, &number))
         return -1;
-    if (number != floor(number))
+    if (number != (double)(uint64_t)number) /* the bounds fit */
         return reader_mistake(reader, path, "must be a whole number");
     if (place && key->type == KEY_SIZE)
         *(size_t *)place = (size_t)number;
@@ -315,7 +315,8 @@ static int read_simple(struct reader *reader, const struct key *key, const struc
     case KEY_VALUE:
         return reader_value(reader, path, value, place ? place : &scalar);
     case KEY_REFUSED:
-        return json_is_false(value) ? note_ignored(reader, path) : reader_mistake(reader, path, "%s", key->help);
+        return json_is_false(value) ? note_ignored(reader, path)
+                                    : reader_mistake(reader, path, "%s", key->help);
     default:
         return note_ignored(reader, path);
     }

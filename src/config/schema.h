@@ -33,10 +33,10 @@ enum key_type {
     KEY_PAIRS,    /* an object of strings: struct config_pair * and a count */
     KEY_OBJECT,   /* an object of section's keys, kept in a struct at that place */
     KEY_OBJECTS,  /* a list of such objects: pointer and count */
-    KEY_MAP,      /* an object of such objects by name: pointer and count; the name is each one's first member */
-    KEY_OTHER,    /* read by a function of its own */
-    KEY_IGNORED,  /* Sesam's own, and it makes no difference here */
-    KEY_REFUSED,  /* Sesam's own, and it cannot be had here; false is as good as absent */
+    KEY_MAP,   /* an object of such objects by name: pointer and count; the name is each one's first member */
+    KEY_OTHER, /* read by a function of its own */
+    KEY_IGNORED, /* Sesam's own, and it makes no difference here */
+    KEY_REFUSED, /* Sesam's own, and it cannot be had here; false is as good as absent */
 };
 
 struct choice {

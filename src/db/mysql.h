@@ -40,6 +40,7 @@ void mydb_thread(void);
  * Returns -1. */
 int mydb_failed(struct conn *conn, const char *what, struct err *err);
 int mydb_stmt_failed(struct conn *conn, MYSQL_STMT *stmt, const char *what, struct err *err);
+unsigned mydb_stmt_number(struct conn *conn, MYSQL_STMT *stmt);
 /* The same from an error number, for mysql_real_connect. */
 int mydb_fault(unsigned number, const char *state, const char *message, const char *what, struct err *err);
 
@@ -49,7 +50,8 @@ int mydb_fault(unsigned number, const char *state, const char *message, const ch
 enum mydb_flag {
     MYDB_ENUM = 1,     /* text or list, but orders by the number of the member */
     MYDB_DOCUMENT = 2, /* JSON and geometry: order by nothing that a text could be compared with */
-    MYDB_UUID = 4,
+    MYDB_INET6 = 4,
+    MYDB_INET4 = 8,
 };
 
 /* Fills kind, position, digits, nullable, zoneless, bytewise, number, modifier and expression from what a

@@ -11,14 +11,6 @@
 #include "base/iso.h"
 #include "base/zone.h"
 
-/* Where a bound value lives until the statement is executed. */
-union storage {
-    int64_t integer;
-    float real;
-    double wide;
-    MYSQL_TIME time;
-};
-
 static MYSQL_BIND *grow(struct mydb_statement *statement)
 {
     if (statement->count == statement->cap) {
@@ -198,7 +190,8 @@ int mydb_bind_value(struct mydb_statement *statement, const struct column *colum
 int mydb_bind_lowest(struct mydb_statement *statement, const struct column *column, struct err *err)
 {
     MYSQL_TIME time = {.time_type = column->kind == KIND_DATE ? MYSQL_TIMESTAMP_DATE : MYSQL_TIMESTAMP_DATETIME};
-    MYSQL_TIME least = {.hour = 838, .minute = 59, .second = 59, .neg = true, .time_type = MYSQL_TIMESTAMP_TIME};
+    MYSQL_TIME least = {.day = 34, .hour = 22, .minute = 59, .second = 59, .neg = true,
+                        .time_type = MYSQL_TIMESTAMP_TIME}; /* -838:59:59 */
     double lowest = -DBL_MAX;
     switch (column->kind) {
     case KIND_INT:
@@ -214,8 +207,12 @@ int mydb_bind_lowest(struct mydb_statement *statement, const struct column *colu
     case KIND_UUID:
         return add_uuid(statement, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", err);
     default:
-        return column->number == MYSQL_TYPE_TIME ? add_time(statement, &least, err)
-                                                 : add_text(statement, "", 0, err);
+        if (column->number == MYSQL_TYPE_TIME)
+            return add_time(statement, &least, err);
+        if (column->modifier & MYDB_INET6)
+            return add_text(statement, "::", 2, err);
+        return column->modifier & MYDB_INET4 ? add_text(statement, "0.0.0.0", 7, err)
+                                             : add_text(statement, "", 0, err);
     }
 }
 
@@ -226,7 +223,7 @@ static int add_iso(struct mydb_statement *statement, const char *text, bool is_d
 {
     struct iso_time iso;
     if (iso_parse(text, strlen(text), &iso))
-        return err_set(err, ERR_INPUT, "'%s' is no date or datetime", name);
+        return err_set(err, ERR_INPUT, "a value for '%s' is no date or datetime", name);
     int64_t time = iso.zoned ? zone_to_wall(zone, iso.time) : iso.time;
     struct value value = value_integer(KIND_DATETIME, time);
     if (is_date)

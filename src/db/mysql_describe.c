@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/nearest.h"
+#include "db/relation.h"
 #include "config/placeholder.h"
 
 static bool same_name(const char *a, const char *b)
@@ -47,21 +48,7 @@ const char *mydb_keep(struct mydb_describing *d, const char *text)
     return text ? arena_strdup(d->arena, text) : NULL;
 }
 
-/* nearest names */
-
-struct nearest {
-    const char *wanted, *name;
-    size_t distance;
-};
-
-static void consider(struct nearest *nearest, const char *name)
-{
-    size_t d = nearest_distance(nearest->wanted, name);
-    if (!nearest_worth(nearest->wanted, d) || (nearest->name && d >= nearest->distance))
-        return;
-    nearest->name = name;
-    nearest->distance = d;
-}
+/* what is not there */
 
 static int table_missing(struct mydb_describing *d)
 {
@@ -72,25 +59,17 @@ static int table_missing(struct mydb_describing *d)
     MYSQL_RES *rows = mydb_ask(d, "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %",
                           (const char *const[]){d->schema});
     d->err = kept;
-    struct nearest nearest = {.wanted = subject->table};
+    struct nearest nearest;
+    nearest_begin(&nearest, subject->table);
     for (MYSQL_ROW row; rows && (row = mysql_fetch_row(rows));)
-        consider(&nearest, row[0]);
-    if (nearest.name)
-        err_hint(d->err, "did you mean '%s'?", nearest.name);
+        nearest_offer(&nearest, row[0]);
+    if (nearest_found(&nearest))
+        err_hint(d->err, "did you mean '%s'?", nearest_found(&nearest));
     else
         err_hint(d->err, "a table that the role may not see is not there for it; other schemas need 'schema'");
     if (rows)
         mysql_free_result(rows);
     return -1;
-}
-
-static int column_missing(struct mydb_describing *d, const char *name)
-{
-    struct nearest nearest = {.wanted = name};
-    for (size_t i = 0; i < d->relation->column_count; i++)
-        consider(&nearest, d->relation->columns[i].name);
-    err_set(d->err, ERR_CHANGED, "%s has no column '%s'", d->relation->title, name);
-    return nearest.name ? err_hint(d->err, "did you mean '%s'?", nearest.name) : -1;
 }
 
 /* tables */
@@ -291,8 +270,9 @@ static int take_fields(struct mydb_describing *d, MYSQL_STMT *stmt)
     return failed;
 }
 
-/* A NULL of the parameter's type, so that an expression over it has the type it will have. */
-static const char *typed_null(const struct subject *subject, const char *name)
+/* A NULL of the parameter's type, so that an expression over it has the type it will have. countable makes
+ * integers a number, since LIMIT takes nothing else. */
+static const char *typed_null(const struct subject *subject, const char *name, bool countable)
 {
     static const char *const nulls[] = {
         [PARAMETER_STRING] = "CAST(NULL AS CHAR)",      [PARAMETER_INTEGER] = "CAST(NULL AS SIGNED)",
@@ -301,11 +281,13 @@ static const char *typed_null(const struct subject *subject, const char *name)
     };
     for (size_t i = 0; i < subject->parameter_count; i++)
         if (strcmp(subject->parameters[i].name, name) == 0)
-            return nulls[subject->parameters[i].type];
+            return countable && subject->parameters[i].type == PARAMETER_INTEGER
+                       ? "0"
+                       : nulls[subject->parameters[i].type];
     return "NULL";
 }
 
-static int put_from(struct mydb_describing *d, struct buf *sql, bool typed, size_t *count)
+static int put_from(struct mydb_describing *d, struct buf *sql, bool countable, size_t *count)
 {
     struct placeholder *list = NULL;
     size_t done = 0;
@@ -314,16 +296,15 @@ static int put_from(struct mydb_describing *d, struct buf *sql, bool typed, size
         return -1;
     for (size_t i = 0; i < *count; i++) {
         buf_put(sql, from + done, list[i].start - done);
-        buf_puts(sql, typed ? typed_null(d->subject, list[i].name) : "?");
+        buf_puts(sql, typed_null(d->subject, list[i].name, countable));
         done = list[i].end;
     }
     buf_puts(sql, from + done);
     return 0;
 }
 
-/* Nothing is executed. Where a parameter may only be a bare ?, as in LIMIT, NULL is a syntax error: then
- * *again is set instead of err. */
-static int prepare(struct mydb_describing *d, MYSQL_STMT *stmt, bool typed, bool *again)
+/* Nothing is executed. Where a NULL is a syntax error, as in LIMIT, *again is set instead of err. */
+static int prepare(struct mydb_describing *d, MYSQL_STMT *stmt, bool countable, bool *again)
 {
     enum { SYNTAX = 1064 };
     struct buf sql = {0};
@@ -335,14 +316,14 @@ static int prepare(struct mydb_describing *d, MYSQL_STMT *stmt, bool typed, bool
         mydb_name(&sql, d->relation->columns[i].name);
     }
     buf_puts(&sql, d->relation->column_count ? " FROM " : "* FROM ");
-    if (put_from(d, &sql, typed, &placeholders))
+    if (put_from(d, &sql, countable, &placeholders))
         goto out;
     if (!buf_text(&sql)) {
         err_memory(d->err);
         goto out;
     }
     failed = mysql_stmt_prepare(stmt, sql.data, (unsigned long)sql.len) ? -1 : 0;
-    *again = failed && typed && placeholders && mysql_stmt_errno(stmt) == SYNTAX;
+    *again = failed && !countable && placeholders && mysql_stmt_errno(stmt) == SYNTAX;
     if (failed && !*again) {
         char what[200];
         snprintf(what, sizeof what, "cannot read %s", d->relation->title);
@@ -359,9 +340,9 @@ static int read_types(struct mydb_describing *d)
     if (!stmt)
         return err_memory(d->err);
     bool again = false;
-    int failed = prepare(d, stmt, true, &again);
+    int failed = prepare(d, stmt, false, &again);
     if (again)
-        failed = prepare(d, stmt, false, &again);
+        failed = prepare(d, stmt, true, &again);
     if (!failed)
         failed = take_fields(d, stmt);
     mysql_stmt_close(stmt);
@@ -376,7 +357,7 @@ int mydb_named_key(struct mydb_describing *d)
     for (size_t i = 0; i < d->subject->key_count; i++) {
         size_t column = mydb_find_column(relation, d->subject->key[i]);
         if (column == SIZE_MAX)
-            return column_missing(d, d->subject->key[i]);
+            return relation_lacks(d->relation, d->subject->key[i], "primary_key", d->err);
         relation->key[relation->key_count++] = column;
     }
     return 0;

@@ -123,7 +123,16 @@ int mydb_failed(struct conn *conn, const char *what, struct err *err)
                   err);
 }
 
+/* libmariadb leaves the error of a fetch with the connection. */
+unsigned mydb_stmt_number(struct conn *conn, MYSQL_STMT *stmt)
+{
+    unsigned number = mysql_stmt_errno(stmt);
+    return number ? number : mysql_errno(conn->mysql);
+}
+
 int mydb_stmt_failed(struct conn *conn, MYSQL_STMT *stmt, const char *what, struct err *err)
 {
+    if (!mysql_stmt_errno(stmt))
+        return mydb_failed(conn, what, err);
     return failed(conn, mysql_stmt_errno(stmt), mysql_stmt_sqlstate(stmt), mysql_stmt_error(stmt), what, err);
 }

@@ -271,6 +271,15 @@ static int bind_result(struct conn *conn, struct mydb_read *read, struct err *er
     return failed;
 }
 
+/* A filter may hold letters that the column's character set does not have. */
+static int execute_failed(struct conn *conn, const struct mydb_read *read, const char *what, struct err *err)
+{
+    enum { MIX_OF_COLLATIONS = 1267 };
+    if (read->plan->filter_count && mydb_stmt_number(conn, read->stmt) == MIX_OF_COLLATIONS)
+        return err_set(err, ERR_INPUT, "%s: a filter's text cannot be in the column's character set", what);
+    return mydb_stmt_failed(conn, read->stmt, what, err);
+}
+
 static int execute(struct conn *conn, struct mydb_read *read, struct mydb_statement *statement, struct err *err)
 {
     MYSQL_STMT *stmt = read->stmt;
@@ -284,7 +293,7 @@ static int execute(struct conn *conn, struct mydb_read *read, struct mydb_statem
         return err_hint(err, "name parameters as :name");
     }
     if ((statement->count && mysql_stmt_bind_param(stmt, statement->binds)) || mysql_stmt_execute(stmt))
-        return mydb_stmt_failed(conn, stmt, what, err);
+        return execute_failed(conn, read, what, err);
     read->running = true;
     return bind_result(conn, read, err);
 }
@@ -379,7 +388,7 @@ static int fetch(struct conn *conn, struct mydb_read *read, struct err *err)
     default:
         mydb_stmt_failed(conn, read->stmt, "read", err);
         read->running = false;
-        read->lost = read->lost || mysql_stmt_errno(read->stmt) / 1000 == 2; /* the library's, not the server's */
+        read->lost = mydb_stmt_number(conn, read->stmt) / 1000 == 2; /* the library's, not the server's */
         return -1;
     }
 }

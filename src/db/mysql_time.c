@@ -97,7 +97,11 @@ bool mydb_parse_time(const char *text, size_t len, MYSQL_TIME *time)
     time->time_type = MYSQL_TIMESTAMP_TIME;
     time->neg = at < end && *at == '-';
     at += time->neg ? 1 : 0;
-    return (at = take_number(at, end, 0, &time->hour)) && time->hour <= 838 && take_clock(at, end, time);
+    if (!(at = take_number(at, end, 0, &time->hour)) || time->hour > 838)
+        return false;
+    time->day = time->hour / 24; /* the protocol has one byte for the hour */
+    time->hour %= 24;
+    return take_clock(at, end, time);
 }
 
 /* Not by iso_parse: it would refuse the very dates that come as text. */

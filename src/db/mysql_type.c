@@ -120,8 +120,12 @@ static bool is_bytewise(const struct column *column, const char *collation)
     }
 }
 
-static int flags_of(const struct column *column, const MYSQL_FIELD *field)
+static int flags_of(const struct column *column, const MYSQL_FIELD *field, const char *type_name)
 {
+    if (type_name && strcasecmp(type_name, "inet6") == 0)
+        return MYDB_INET6;
+    if (type_name && strcasecmp(type_name, "inet4") == 0)
+        return MYDB_INET4;
     if (column->kind == KIND_JSON || column->number == MYSQL_TYPE_GEOMETRY)
         return MYDB_DOCUMENT;
     return field->flags & (ENUM_FLAG | SET_FLAG) ? MYDB_ENUM : 0;
@@ -146,7 +150,7 @@ int mydb_column(struct column *column, const MYSQL_FIELD *field, const char *typ
     column->number = field->type;
     column->kind = kind_of(field, type_name);
     column->position = position_of(column->kind);
-    column->modifier = flags_of(column, field);
+    column->modifier = flags_of(column, field, type_name);
     /* An expression's number of digits may be unknown, which is 31 or 39. */
     column->digits = field->decimals > 6 ? 6 : field->decimals;
     column->nullable = !(field->flags & NOT_NULL_FLAG);

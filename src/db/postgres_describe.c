@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/nearest.h"
+#include "db/relation.h"
+
 struct describing {
     struct conn *conn;
     const struct subject *subject;
@@ -17,25 +20,26 @@ struct describing {
 
 /* tables */
 
-/* The name the user may have meant, from the same name in other letters or in another schema. */
 static int table_missing(struct describing *d)
 {
+    static const char names[] = "SELECT c.relname, n.nspname FROM pg_catalog.pg_class c"
+                                " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+                                " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')"
+                                " AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')";
     const struct subject *subject = d->subject;
     struct err ignored = {0};
+    struct nearest nearest;
     err_set(d->err, ERR_CHANGED, "table '%s%s%s' does not exist", subject->schema ? subject->schema : "",
             subject->schema ? "." : "", subject->table);
-    PGresult *near = postgres_query(
-        d->conn,
-        "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND lower(c.relname) = lower($1)"
-        " ORDER BY c.relname = $1 DESC, n.nspname LIMIT 1",
-        1, (const char *const[]){subject->table}, "cannot look for tables", &ignored);
-    if (near && PQntuples(near) == 1)
-        err_hint(d->err, "there is a table '%s' in schema '%s'", PQgetvalue(near, 0, 1), PQgetvalue(near, 0, 0));
-    else
-        err_hint(d->err, "look for its name and schema in the configuration");
-    PQclear(near);
-    return -1;
+    PGresult *tables = postgres_query(d->conn, names, 0, NULL, "cannot look for tables", &ignored);
+    nearest_begin(&nearest, subject->table);
+    for (int i = 0; tables && i < PQntuples(tables); i++)
+        nearest_offer(&nearest, PQgetvalue(tables, i, 0));
+    for (int i = 0; nearest_found(&nearest) && i < PQntuples(tables); i++)
+        if (strcmp(PQgetvalue(tables, i, 0), nearest_found(&nearest)) == 0)
+            err_hint(d->err, "there is a table '%s' in schema '%s'", nearest_found(&nearest), PQgetvalue(tables, i, 1));
+    PQclear(tables);
+    return err_hint(d->err, "look for its name and schema in the configuration");
 }
 
 static int find_table(struct describing *d)
@@ -193,8 +197,9 @@ static int fill_column(struct describing *d, struct column *column, const PGresu
         return err_memory(d->err);
     choose_reading(column, PQgetvalue(types, i, 3)[0], (unsigned)strtoul(PQgetvalue(types, i, 4), NULL, 10));
     column->position = position_of(column->kind);
-    column->zoneless = column->number == PG_TIMESTAMP;
-    if (column->kind == KIND_DATETIME)
+    unsigned scalar = column->kind == KIND_LIST ? column->element : column->number;
+    column->zoneless = scalar == PG_TIMESTAMP;
+    if (postgres_kind(scalar) == KIND_DATETIME)
         column->digits = column->modifier >= 0 ? (unsigned)column->modifier : 6;
     column->bytewise = column->position != POSITION_TEXT || PQgetvalue(types, i, 6)[0] == 't';
     return 0;
@@ -239,14 +244,6 @@ out:
 
 /* keys */
 
-static size_t column_index(const struct relation *relation, const char *name)
-{
-    for (size_t i = 0; i < relation->column_count; i++)
-        if (strcmp(relation->columns[i].name, name) == 0)
-            return i;
-    return SIZE_MAX;
-}
-
 /* A valid index over plain columns, all rows: "primary unique name name ..." one column a row. */
 static PGresult *ask_indexes(struct describing *d)
 {
@@ -263,12 +260,9 @@ static int named_key(struct describing *d)
 {
     struct relation *relation = d->relation;
     for (size_t i = 0; i < d->subject->key_count; i++) {
-        size_t column = column_index(relation, d->subject->key[i]);
-        if (column == SIZE_MAX) {
-            err_set(d->err, ERR_CHANGED, "%s has no column '%s', which primary_key names", relation->title,
-                    d->subject->key[i]);
-            return err_hint(d->err, "look for the column's name in the configuration");
-        }
+        size_t column = relation_find(relation, d->subject->key[i]);
+        if (column == SIZE_MAX)
+            return relation_lacks(relation, d->subject->key[i], "primary_key", d->err);
         relation->key[relation->key_count++] = column;
     }
     return 0;
@@ -278,7 +272,7 @@ static void catalogue_key(struct relation *relation, const PGresult *indexes)
 {
     for (int i = 0; i < PQntuples(indexes); i++)
         if (PQgetvalue(indexes, i, 1)[0] == 't' && PQgetvalue(indexes, i, 4)[0] == 't')
-            relation->key[relation->key_count++] = column_index(relation, PQgetvalue(indexes, i, 3));
+            relation->key[relation->key_count++] = relation_find(relation, PQgetvalue(indexes, i, 3));
 }
 
 static bool is_key_column(const struct relation *relation, const char *name)

@@ -124,18 +124,13 @@ static bool is_bytewise(struct conn *conn, const struct table *table, const stru
 /* The nearest of the names that a statement gives, as a hint. */
 static void hint_nearest(sqlite3_stmt *names, const char *wanted, const char *what, struct err *err)
 {
-    size_t best = SIZE_MAX;
-    char nearest[128] = "";
-    while (sqlite3_step(names) == SQLITE_ROW) {
-        const char *name = (const char *)sqlite3_column_text(names, 0);
-        size_t distance = name ? nearest_distance(wanted, name) : SIZE_MAX;
-        if (distance < best && nearest_worth(wanted, distance)) {
-            best = distance;
-            sqlite3_snprintf(sizeof nearest, nearest, "%s", name);
-        }
-    }
-    if (*nearest)
-        err_hint(err, "there is a %s '%s'", what, nearest);
+    struct nearest nearest;
+    nearest_begin(&nearest, wanted);
+    while (sqlite3_step(names) == SQLITE_ROW)
+        if (sqlite3_column_type(names, 0) == SQLITE_TEXT)
+            nearest_offer(&nearest, (const char *)sqlite3_column_text(names, 0));
+    if (nearest_found(&nearest))
+        err_hint(err, "there is a %s '%s'", what, nearest_found(&nearest));
 }
 
 static int no_table(struct conn *conn, const char *wanted, struct err *err)

@@ -130,7 +130,18 @@ void since_write_plain(struct buf *out, const struct since_shape *shape, const s
 {
     const struct column *column = &shape->relation->columns[shape->updated];
     struct field field = {.digits = 6, .zone = column->zoneless ? shape->zone : NULL};
+    struct iso_time time;
+    struct value datetime;
+    if (updated->kind == KIND_TEXT && iso_parse(updated->text.bytes, updated->text.len, &time) == 0) {
+        datetime = value_integer(KIND_DATETIME, time.time);
+        updated = &datetime;
+    }
     entity_value(out, &field, updated);
+}
+
+static int64_t floor_to(int64_t time, int64_t unit)
+{
+    return time / unit - (time % unit < 0);
 }
 
 /* reading a part of a token */
@@ -177,6 +188,8 @@ static int parse_escaped(const char *text, size_t len, enum kind kind, struct ar
     if (!plain || len == 0)
         return -1;
     for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)text[i] < ESCAPE)
+            return -1; /* a "+" that was not encoded in the URL, perhaps */
         if (text[i] != ESCAPE)
             plain[used++] = text[i];
         else if (len == 1)
@@ -212,15 +225,18 @@ static int parse_hex(const char *text, size_t len, struct arena *arena, struct v
     return 0;
 }
 
-static int parse_time_part(const char *text, size_t len, bool date, bool local, struct value *value)
+/* Only as put_part writes it. What is no time at all stands for infinity, years BC and zero dates. */
+static int parse_time_part(const char *text, size_t len, bool date, bool local, struct arena *arena,
+                           struct value *value)
 {
     struct iso_time time;
-    size_t size = date ? 10 : local ? 26 : 27;
-    if (len != size || iso_parse(text, len, &time) || time.is_date != date)
-        return -1;
-    *value = date ? value_integer(KIND_DATE, time.time / ISO_DAY - (time.time % ISO_DAY < 0))
-                  : value_integer(KIND_DATETIME, time.time);
-    return 0;
+    char same[ISO_SIZE];
+    if (iso_parse(text, len, &time))
+        return parse_escaped(text, len, KIND_TEXT, arena, value);
+    int64_t days = floor_to(time.time, ISO_DAY);
+    *value = date ? value_integer(KIND_DATE, days) : value_integer(KIND_DATETIME, time.time);
+    size_t size = date ? iso_date(same, days) : iso_datetime(same, time.time, 6, local ? "" : "Z");
+    return len == size && memcmp(text, same, len) == 0 ? 0 : -1;
 }
 
 static int parse_text_part(const struct column *column, const char *text, size_t len, struct arena *arena,
@@ -263,9 +279,7 @@ static int parse_part(const struct since_shape *shape, const struct column *colu
         return parse_integer_part(text, len, value);
     case POSITION_DATETIME:
     case POSITION_DATE:
-        if (parse_time_part(text, len, column->position == POSITION_DATE, is_local(shape, column), value) == 0)
-            return 0;
-        return parse_escaped(text, len, KIND_TEXT, arena, value); /* infinity, BC, zero dates */
+        return parse_time_part(text, len, column->position == POSITION_DATE, is_local(shape, column), arena, value);
     case POSITION_UUID: {
         char *bytes = arena_alloc(arena, 16);
         if (!bytes || len != 36 || iso_parse_uuid(text, len, bytes))
@@ -333,22 +347,19 @@ static int parse_token(struct since *since, const struct since_shape *shape, con
 
 /* reading plain forms */
 
-static int64_t floor_to(int64_t time, int64_t unit)
-{
-    return time / unit - (time % unit < 0);
-}
-
 static int64_t in_unit(int64_t time, enum config_unit unit)
 {
     return floor_to(time, unit == UNIT_S ? ISO_SECOND : unit == UNIT_MS ? ISO_SECOND / 1000 : 1);
 }
 
-/* The lowest that a wall clock shows at or after this time: where the clock goes back, an hour comes twice. */
+/* The lowest that a wall clock shows at or after this time: where the clock goes back, an hour comes twice. At
+ * the edges of the calendar the wall clock may be beyond them. */
 static int64_t lowest_wall(const struct zone *zone, int64_t time)
 {
     const int64_t window = 2 * 3600 * ISO_SECOND;
     int64_t now = zone_to_wall(zone, time), later = zone_to_wall(zone, time + window);
-    return later - now < window ? now - (window - (later - now)) : now;
+    int64_t wall = later - now < window ? now - (window - (later - now)) : now;
+    return wall < ISO_TIME_MIN ? ISO_TIME_MIN : wall > ISO_TIME_MAX ? ISO_TIME_MAX : wall;
 }
 
 /* The lowest ISO text of this time or a later one: with a space, which is lower than "T", and without what
@@ -461,7 +472,7 @@ int since_parse(struct since *since, const struct since_shape *shape, const char
     if (strchr(text, SEPARATOR) && !shape->plain)
         return parse_token(since, shape, text, arena, err);
     struct value *value = arena_alloc(arena, sizeof *value);
-    const char *bare = strncmp(text, "~t", 2) == 0 ? text + 2 : text;
+    const char *bare = text + (strncmp(text, "~t", 2) == 0 ? 2 : strncmp(text, "~~", 2) == 0); /* as in entities */
     if (!value || !(bare = arena_strdup(arena, bare)))
         return err_memory(err);
     since->kind = SINCE_FROM;
@@ -500,24 +511,42 @@ static int era(const struct value *value)
     return value->text.len > 5 && (text[0] == 'i' || (text[0] != '-' && text[4] != '-')) ? 1 : -1;
 }
 
-static int by_time(const struct value *a, const struct value *b)
+static double as_double(const struct value *value)
 {
-    if (era(a) || era(b))
-        return era(a) - era(b);
-    return (a->integer > b->integer) - (a->integer < b->integer);
+    switch (value->kind) {
+    case KIND_INT:
+        return (double)value->integer;
+    case KIND_UINT:
+        return (double)value->natural;
+    case KIND_FLOAT:
+    case KIND_DECIMAL: {
+        char digits[64];
+        snprintf(digits, sizeof digits, "%.*s", (int)(value->text.len < 63 ? value->text.len : 63), value->text.bytes);
+        return strtod(digits, NULL);
+    }
+    default:
+        return value->kind == KIND_BOOL && value->boolean;
+    }
 }
 
-int since_compare(const struct column *column, const struct value *a, const struct value *b)
+/* SQLite's storage classes: numbers before texts before blobs. */
+static int rank(const struct value *value)
 {
-    if (column->position == POSITION_INTEGER)
-        return by_number(a, b);
-    if (column->position == POSITION_UUID)
+    return value->kind == KIND_BYTES ? 2 : value->kind == KIND_TEXT ? 1 : 0;
+}
+
+int since_compare(const struct value *a, const struct value *b)
+{
+    bool a_time = a->kind == KIND_DATETIME || a->kind == KIND_DATE, b_time = b->kind == KIND_DATETIME || b->kind == KIND_DATE;
+    if (a_time || b_time)
+        return a_time && b_time ? (a->integer > b->integer) - (a->integer < b->integer) : era(a) - era(b);
+    if (rank(a) != rank(b))
+        return rank(a) - rank(b);
+    if (rank(a) || a->kind == KIND_UUID)
         return by_bytes(a, b);
-    return by_time(a, b);
-}
-
-bool since_can_compare(const struct column *column)
-{
-    return column->position == POSITION_INTEGER || column->position == POSITION_UUID ||
-           column->position == POSITION_DATETIME || column->position == POSITION_DATE;
+    bool a_whole = a->kind == KIND_INT || a->kind == KIND_UINT, b_whole = b->kind == KIND_INT || b->kind == KIND_UINT;
+    if (a_whole && b_whole)
+        return by_number(a, b);
+    double x = as_double(a), y = as_double(b);
+    return (x > y) - (x < y);
 }

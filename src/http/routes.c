@@ -8,7 +8,7 @@
 #include "entity/json_write.h"
 #include "http/auth.h"
 #include "http/query.h"
-#include "http/ready.h"
+#include "ops/status.h"
 
 enum { FIRST_BLOCK = 65536, RETRY_SECONDS = 5 };
 
@@ -253,35 +253,16 @@ static const char *parameter(const struct exchange *exchange, const char *name)
 
 static void get_ready(struct exchange *exchange)
 {
-    struct service *service = exchange->service;
+    const struct service *service = exchange->service;
     const char *only = parameter(exchange, "system");
-    struct buf *out = &exchange->reply->body;
-    size_t ready = 0, asked = 0;
+    size_t asked;
     begin_json(exchange);
-    buf_putc(out, '{');
-    for (size_t i = 0; i < service->config->system_count; i++) {
-        struct db *db = &service->dbs[i];
-        if (only && strcmp(only, db->system->name) != 0)
-            continue;
-        struct err err = {0};
-        bool answers = ready_ask(db, &err);
-        ready += answers;
-        buf_puts(out, asked++ ? ",\n" : "");
-        put_name(out, db->system->name);
-        buf_printf(out, "{\"ready\":%s", answers ? "true" : "false");
-        if (!answers) {
-            buf_putc(out, ',');
-            put_member(out, "detail", err.text);
-        }
-        buf_putc(out, '}');
-    }
-    buf_puts(out, "}\n");
-    if (only && !asked) {
-        routes_problem(exchange->reply, 404, "there is no such system", NULL);
-        return;
-    }
+    size_t ready = status_ready(service->config, service->dbs, only, &exchange->reply->body, &asked);
     bool draining = atomic_load(&service->draining);
-    exchange->reply->status = (ready || !service->config->system_count) && !draining ? 200 : 503;
+    if (only && !asked)
+        routes_problem(exchange->reply, 404, "there is no such system", NULL);
+    else
+        exchange->reply->status = (ready || !asked) && !draining ? 200 : 503;
 }
 
 /* routing */

@@ -8,8 +8,9 @@
 #include "base/buf.h"
 #include "base/cancel.h"
 #include "config/config.h"
-#include "db/db.h"
 #include "pull/pull.h"
+
+struct db;
 
 /* Everything the service serves. */
 struct service {

@@ -1,10 +1,12 @@
 #include "ops/check.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct check {
     FILE *out;
     unsigned problems;
+    bool worn; /* a read left the connection in no state to be used again */
 };
 
 static void problem(struct check *check, const struct err *err)
@@ -36,15 +38,92 @@ static void list_key(FILE *out, const struct relation *relation)
         fprintf(out, "%s%s", i ? ", " : "", relation->columns[relation->key[i]].name);
 }
 
-static void check_key(struct check *check, const struct relation *relation)
+/* The plan of a read that is only a look: all rows, no parameters given. */
+static void plan_look(struct plan *plan, struct bound *bounds, const struct config_source *config,
+                      const struct relation *relation)
 {
-    fprintf(check->out, "  key: ");
-    list_key(check->out, relation);
+    *plan = (struct plan){
+        .relation = relation,
+        .query = config->query,
+        .updated = SIZE_MAX,
+        .order = ORDER_NONE,
+        .limit = UINT64_MAX,
+        .bounds = bounds,
+        .bound_count = config->parameter_count,
+        .fetch_size = config->fetch_size,
+    };
+    for (size_t i = 0; i < config->parameter_count; i++)
+        bounds[i] = (struct bound){.parameter = &config->parameters[i]};
+}
+
+/* Appends the key's parts, each with its length, so that no two keys look the same. A NULL part is -1. */
+static int write_key(struct buf *out, const struct value *row, const struct shape *shape)
+{
+    buf_reset(out);
+    for (size_t i = 0; i < shape->relation->key_count; i++) {
+        if (row[i].kind == KIND_NULL)
+            return -1;
+        size_t start = out->len;
+        entity_text(out, shape->key_fields[i], &row[i]);
+        buf_printf(out, "/%zu/", out->len - start);
+    }
+    return 0;
+}
+
+/* Reads the keys in order, where equal ones are neighbours. */
+static int compare_keys(const struct driver *driver, struct conn *conn, const struct shape *shape, struct err *err)
+{
+    struct buf key = {0}, before = {0};
+    const struct value *row;
+    int got, failed = 0;
+    while (!failed && (got = driver->read_next(conn, &row, err)) > 0) {
+        struct buf swap = before;
+        if (write_key(&key, row, shape))
+            failed = err_set(err, ERR_DATABASE, "a row has NULL in its key");
+        else if (before.len && key.len == before.len && memcmp(key.data, before.data, key.len) == 0)
+            failed = err_set(err, ERR_DATABASE, "its key is not unique: more than one row has the same");
+        before = key;
+        key = swap;
+    }
+    buf_free(&key);
+    buf_free(&before);
+    return failed || got < 0 ? -1 : 0;
+}
+
+/* Where no index promises that the key is unique and never NULL, the rows tell whether it is. */
+static int look_at_keys(struct check *check, const struct source *source, const struct driver *driver, struct conn *conn,
+                        const struct shape *shape, struct err *err)
+{
+    const struct config_source *config = source_config(source);
+    struct bound *bounds = calloc(config->parameter_count + 1, sizeof *bounds);
+    struct plan plan;
+    if (!bounds)
+        return err_memory(err);
+    plan_look(&plan, bounds, config, shape->relation);
+    plan.columns = shape->relation->key;
+    plan.column_count = shape->relation->key_count;
+    plan.order = ORDER_KEY;
+    int failed = driver->read_open(conn, &plan, err) || compare_keys(driver, conn, shape, err) ? -1 : 0;
+    check->worn |= driver->read_close(conn) != 0;
+    free(bounds);
+    if (failed)
+        err_hint(err, "choose a primary_key that is unique and never NULL for source '%s'", config->name);
+    return failed;
+}
+
+static int check_key(struct check *check, const struct source *source, const struct driver *driver, struct conn *conn,
+                     const struct shape *shape, struct err *err)
+{
+    const struct relation *relation = shape->relation;
     bool nullable = false;
     for (size_t i = 0; i < relation->key_count; i++)
         nullable = nullable || relation->columns[relation->key[i]].nullable;
-    fprintf(check->out, " (%s, %s)\n", relation->key_unique ? "unique" : "not known to be unique",
-            nullable ? "may be NULL as far as the catalogue knows: a row with a NULL key fails the read" : "never NULL");
+    bool sure = relation->key_unique && !nullable;
+    int failed = sure ? 0 : look_at_keys(check, source, driver, conn, shape, err);
+    fprintf(check->out, "  key: ");
+    list_key(check->out, relation);
+    fprintf(check->out, sure ? " (unique and never NULL)\n" : failed ? "\n" : " (unique and never NULL now, but no index promises it)\n");
+    return failed;
 }
 
 static void check_updated(struct check *check, const struct config_source *config, const struct relation *relation)
@@ -81,31 +160,26 @@ static void list_columns(struct check *check, const struct shape *shape)
 }
 
 /* A row, any row: whether it may be read is best known by reading. */
-static int try_read(const struct driver *driver, struct conn *conn, const struct source *source,
+static int try_read(struct check *check, const struct driver *driver, struct conn *conn, const struct source *source,
                     const struct shape *shape, struct err *err)
 {
     const struct config_source *config = source_config(source);
-    struct bound bounds[64] = {{0}};
     const struct value *row;
-    const struct plan plan = {
-        .relation = shape->relation,
-        .query = config->query,
-        .columns = shape->columns,
-        .column_count = shape->column_count,
-        .updated = SIZE_MAX,
-        .order = ORDER_NONE,
-        .limit = 1,
-        .bounds = bounds,
-        .bound_count = config->parameter_count < 64 ? config->parameter_count : 64,
-        .fetch_size = 1,
-        .xmin = shape->xmin.prefix != NULL,
-    };
-    for (size_t i = 0; i < plan.bound_count; i++)
-        bounds[i].parameter = &config->parameters[i];
-    int failed = driver->read_open(conn, &plan, err) || driver->read_next(conn, &row, err) < 0 ? -1 : 0;
-    if (driver->read_close(conn) && !failed)
-        err_set(err, ERR_LOST, "the connection could not be kept");
-    return failed;
+    struct bound *bounds = calloc(config->parameter_count + 1, sizeof *bounds);
+    struct plan plan;
+    if (!bounds)
+        return err_memory(err);
+    plan_look(&plan, bounds, config, shape->relation);
+    plan.columns = shape->columns;
+    plan.column_count = shape->column_count;
+    plan.limit = 1;
+    plan.xmin = shape->xmin.prefix != NULL;
+    int got = driver->read_open(conn, &plan, err) ? -1 : 1;
+    while (got > 0)
+        got = driver->read_next(conn, &row, err);
+    check->worn |= driver->read_close(conn) != 0;
+    free(bounds);
+    return got;
 }
 
 static void check_source(struct check *check, struct source *source)
@@ -116,6 +190,7 @@ static void check_source(struct check *check, struct source *source)
     struct conn *conn = NULL;
     struct shape *shape = NULL;
     bool fresh;
+    check->worn = false;
     fprintf(check->out, "source %s: ", config->name);
     if (pool_take(db->pool, NULL, &conn, &fresh, &err)) {
         fprintf(check->out, "system %s does not answer\n", db->system->name);
@@ -127,14 +202,14 @@ static void check_source(struct check *check, struct source *source)
         problem(check, &err);
     } else {
         fprintf(check->out, "%s\n", shape->relation->title);
-        check_key(check, shape->relation);
+        int failed = check_key(check, source, db->driver, conn, shape, &err);
         check_updated(check, config, shape->relation);
         list_columns(check, shape);
-        if (try_read(db->driver, conn, source, shape, &err))
+        if (failed || try_read(check, db->driver, conn, source, shape, &err))
             problem(check, &err);
     }
     source_give(shape);
-    pool_give(db->pool, NULL, conn, err.code ? "a check failed on it" : NULL);
+    pool_give(db->pool, NULL, conn, check->worn || err.code ? "a check failed on it" : NULL);
 }
 
 unsigned check_run(const struct config *config, struct db *dbs, struct source **sources, FILE *out)

@@ -12,7 +12,7 @@
 #include "entity/json_write.h"
 #include "pull/request.h"
 
-enum { RANGES = 2, ODD_SIZE = 64 };
+enum { RANGES = 2 };
 
 struct pull {
     struct source *source;
@@ -35,8 +35,8 @@ struct pull {
     /* A full read without order: each entity gets its token when it is known whether it is the last. */
     bool unordered;
     bool entity_open;
-    struct value highest; /* updated value; KIND_NULL: none yet */
-    char highest_text[ODD_SIZE];
+    struct value *last;     /* updated value and key of the last in order until now; KIND_NULL: none */
+    struct arena *last_texts;
 
     struct buf token;  /* scratch */
     struct buf spill;  /* the entity that did not fit the last block */
@@ -90,15 +90,11 @@ static void plan_ranges(struct pull *pull)
     pull->plan.range_count = (size_t)(range - pull->ranges);
 }
 
-/* Without an order nobody can go on from the middle, so only a whole full read goes without; and the
- * highest updated value must be something we can find ourselves. */
+/* Without an order nobody can go on from the middle, so only a whole full read goes without. */
 static bool goes_unordered(const struct pull *pull)
 {
-    const struct config_source *config = source_config(pull->source);
-    if (config->is_chronological_full || pull->wanted.has_since || pull->wanted.limit != UINT64_MAX)
-        return false;
-    return pull->shape->updated == SIZE_MAX || config->token_plain ||
-           since_can_compare(&pull->shape->relation->columns[pull->shape->since.updated]);
+    return !source_config(pull->source)->is_chronological_full && !pull->wanted.has_since &&
+           pull->wanted.limit == UINT64_MAX;
 }
 
 static void plan_read(struct pull *pull)
@@ -153,8 +149,10 @@ static int begin(struct pull *pull, const struct pull_request *request, bool ane
     if (source_take(pull->source, pull->conn, anew || full, &pull->shape, &pull->fresh_shape, err) ||
         request_check(&pull->wanted, request, pull->source, pull->shape, pull->arena, err))
         return -1;
-    pull->key = arena_array(pull->arena, pull->shape->relation->key_count + 1, sizeof(struct value *));
-    if (!pull->key)
+    size_t parts = pull->shape->relation->key_count + 1;
+    pull->key = arena_array(pull->arena, parts, sizeof *pull->key);
+    pull->last = arena_array(pull->arena, parts, sizeof *pull->last);
+    if (!pull->key || !pull->last)
         return err_memory(err);
     plan_read(pull);
     pull->ended = pull->wanted.limit == 0;
@@ -218,6 +216,7 @@ static int begin_again(struct pull *pull, const struct pull_request *request, st
 static void pull_free(struct pull *pull)
 {
     source_give(pull->shape);
+    arena_free(pull->last_texts);
     arena_free(pull->arena);
     buf_free(&pull->token);
     buf_free(&pull->spill);
@@ -227,8 +226,12 @@ static void pull_free(struct pull *pull)
 int pull_open(struct pull **out, struct source *source, const struct pull_request *request, struct err *err)
 {
     struct pull *pull = calloc(1, sizeof *pull);
-    if (!pull || !(pull->arena = arena_new())) {
-        free(pull);
+    if (!pull)
+        return err_memory(err);
+    pull->arena = arena_new();
+    pull->last_texts = arena_new();
+    if (!pull->arena || !pull->last_texts) {
+        pull_free(pull);
         return err_memory(err);
     }
     pull->source = source;
@@ -363,19 +366,45 @@ static void put_properties(struct pull *pull, struct buf *out, const struct valu
 
 /* unordered reads */
 
-static void keep_highest(struct pull *pull, const struct value *updated)
+/* Is the row behind the last in order until now? Texts may order otherwise than their bytes: then a row is
+ * taken that is not the very last, which only makes some rows come again. */
+static bool is_behind(const struct pull *pull, const struct value *updated)
 {
-    const struct column *column = &pull->shape->relation->columns[pull->shape->since.updated];
-    if (!updated)
-        return;
-    if (pull->highest.kind != KIND_NULL && since_compare(column, updated, &pull->highest) <= 0)
-        return;
-    pull->highest = *updated;
-    if (updated->kind == KIND_UUID || updated->kind == KIND_TEXT) {
-        size_t len = updated->text.len < ODD_SIZE ? updated->text.len : ODD_SIZE;
-        memcpy(pull->highest_text, updated->text.bytes, len);
-        pull->highest = value_text(updated->kind, pull->highest_text, len);
-    }
+    if (pull->last->kind == KIND_NULL)
+        return true;
+    int order = since_compare(updated, pull->last);
+    for (size_t i = 0; order == 0 && i < pull->shape->relation->key_count; i++)
+        order = since_compare(pull->key[i], &pull->last[1 + i]);
+    return order > 0;
+}
+
+static int keep_value(struct pull *pull, struct value *kept, const struct value *value)
+{
+    *kept = *value;
+    if (value->kind < KIND_FLOAT || value->kind == KIND_DATETIME || value->kind == KIND_DATE)
+        return 0;
+    kept->text.bytes = arena_copy(pull->last_texts, value->text.bytes, value->text.len);
+    return kept->text.bytes ? 0 : -1;
+}
+
+static int keep_highest(struct pull *pull, const struct value *updated, struct err *err)
+{
+    if (!updated || !is_behind(pull, updated))
+        return 0;
+    arena_reset(pull->last_texts);
+    int failed = keep_value(pull, pull->last, updated);
+    for (size_t i = 0; i < pull->shape->relation->key_count && !failed; i++)
+        failed = keep_value(pull, &pull->last[1 + i], pull->key[i]);
+    return failed ? err_memory(err) : 0;
+}
+
+static int put_highest(struct pull *pull, struct buf *out, struct err *err)
+{
+    if (pull->last->kind == KIND_NULL)
+        return put_token(pull, out, NULL, NULL, err);
+    for (size_t i = 0; i < pull->shape->relation->key_count; i++)
+        pull->key[i] = &pull->last[1 + i];
+    return put_token(pull, out, pull->last, pull->key, err);
 }
 
 /* Ends the entity before: with the lowest token, from which everything comes again, or if it was the last
@@ -384,8 +413,7 @@ static int end_open_entity(struct pull *pull, struct buf *out, struct err *err)
 {
     if (!pull->entity_open)
         return 0;
-    bool last = pull->ended && pull->highest.kind != KIND_NULL;
-    int failed = put_token(pull, out, last ? &pull->highest : NULL, NULL, err);
+    int failed = pull->ended ? put_highest(pull, out, err) : put_token(pull, out, NULL, NULL, err);
     buf_putc(out, '}');
     pull->entity_open = false;
     return failed;
@@ -410,12 +438,11 @@ static int put_entity(struct pull *pull, struct buf *out, const struct value *ro
     if (is_deleted(pull, row))
         buf_puts(out, ",\"_deleted\":true");
     put_properties(pull, out, row);
-    if (later) {
-        keep_highest(pull, updated);
-        pull->entity_open = true;
-    } else {
+    if (later && keep_highest(pull, updated, err))
+        return -1;
+    pull->entity_open = later;
+    if (!later)
         buf_putc(out, '}');
-    }
     pull->entities++;
     return buf_failed(out) ? err_memory(err) : 0;
 }

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "db/relation.h"
 
 enum { DESCRIPTION_SECONDS = 60 };
 
@@ -60,26 +61,11 @@ static const char *property_of(const struct config_source *config, const char *c
     return column;
 }
 
-static size_t find_column(const struct relation *relation, const char *name)
-{
-    for (size_t i = 0; i < relation->column_count; i++)
-        if (strcmp(relation->columns[i].name, name) == 0)
-            return i;
-    return SIZE_MAX;
-}
-
-static int missing(const struct making *making, const char *key, const char *name)
-{
-    err_set(making->err, ERR_CHANGED, "%s has no column '%s', which %s of source '%s' names", making->relation->title,
-            name, key, making->config->name);
-    return err_hint(making->err, "look for the column's name in the configuration");
-}
-
 static int check_list(const struct making *making, const char *key, const struct config_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
-        if (find_column(making->relation, list->items[i]) == SIZE_MAX)
-            return missing(making, key, list->items[i]);
+        if (relation_find(making->relation, list->items[i]) == SIZE_MAX)
+            return relation_lacks(making->relation, list->items[i], key, making->err);
     return 0;
 }
 
@@ -183,9 +169,9 @@ static int add_updated(const struct making *making)
     shape->updated = SIZE_MAX;
     if (!name)
         return 0;
-    size_t column = find_column(making->relation, name);
+    size_t column = relation_find(making->relation, name);
     if (column == SIZE_MAX)
-        return missing(making, "updated_column", name);
+        return relation_lacks(making->relation, name, "updated_column", making->err);
     if (check_order(making, &making->relation->columns[column], "the updated column") ||
         check_unit(making, &making->relation->columns[column]))
         return -1;
@@ -199,9 +185,9 @@ static int add_deleted(const struct making *making)
     making->shape->deleted = SIZE_MAX;
     if (!making->config->deleted.column)
         return 0;
-    size_t column = find_column(making->relation, making->config->deleted.column);
+    size_t column = relation_find(making->relation, making->config->deleted.column);
     if (column == SIZE_MAX)
-        return missing(making, "deleted.column", making->config->deleted.column);
+        return relation_lacks(making->relation, making->config->deleted.column, "deleted.column", making->err);
     making->shape->deleted = add_column(making, column, true);
     return making->shape->deleted == SIZE_MAX ? -1 : 0;
 }
@@ -250,8 +236,8 @@ static int fill_shape(const struct making *making)
         check_list(making, "blacklist", &making->config->blacklist))
         return -1;
     for (size_t i = 0; i < making->config->property_count; i++)
-        if (find_column(making->relation, making->config->properties[i].from) == SIZE_MAX)
-            return missing(making, "properties", making->config->properties[i].from);
+        if (relation_find(making->relation, making->config->properties[i].from) == SIZE_MAX)
+            return relation_lacks(making->relation, making->config->properties[i].from, "properties", making->err);
     return add_sent_columns(making) || add_key(making) || add_updated(making) || add_deleted(making) || add_extras(making)
                ? -1
                : 0;

@@ -65,8 +65,8 @@ class BigPostgreSQL(Big):
 
 
 class BigMariaDB(Big):
-    failing_last = ("select id, (select b.id from big b where b.id <= if(a.id = {last}, 2, 1) and b.id > 0) as x"
-                    " from big a where id <= {last}")
+    failing_last = ("select id, (select t.i from (select 1 as i union all select 2) t"
+                    " where t.i <= if(a.id = {last}, 2, 1)) as x from big a where id <= {last}")
     lock = "lock tables big write"
 
     def _ids(self, condition):

@@ -23,7 +23,7 @@ VALUES = [
     ("numeric(12,2)", ["1.5", "-1234567890.12"], ["~f1.50", "~f-1234567890.12"]),
     ("real", ["0.1", "3.4028235e38", "'NaN'", "'-Infinity'", "16777216"],
      [0.1, 3.4028235e38, "NaN", "-Infinity", 16777216]),
-    ("double precision", ["0.1", "1e308", "5e-324", "-0.0", "'NaN'", "'Infinity'", "123456789.123456789"],
+    ("double precision", ["0.1", "1e308", "5e-324", "'-0'", "'NaN'", "'Infinity'", "123456789.123456789"],
      [0.1, 1e308, 5e-324, -0.0, "NaN", "Infinity", 123456789.123456789]),
     ("text", ["'\u00e6 \u20ac'", "''", "'~x'", "E'a\\nb'"], ["\u00e6 \u20ac", "", "~~x", "a\nb"]),
     ("varchar(10)", ["'abc'"], ["abc"]),
@@ -150,9 +150,10 @@ def test_every_type_comes_as_the_interface_says(database, service):
 
 
 def test_every_base_type_of_the_catalogue_is_answered(database, service):
-    """A column of each type that a table can have, whatever it is, empty and with NULL."""
+    """A column of each type that a table can have, whatever it is, with NULL in it."""
     kinds = [row[0] for row in database.sql(
         "select format_type(oid, null) from pg_type where typtype in ('b', 'r', 'm', 'e', 'd') and typarray <> 0"
+        " and typdefault is null"
         " and typnamespace in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) order by 1")]
     assert len(kinds) > 70
     columns = ", ".join(f"c{number} {kind}" for number, kind in enumerate(kinds))
@@ -219,15 +220,12 @@ def test_every_kind_of_relation_is_read(database, service, kind):
         "view": ["create table base (id int, v text)", "create view r as select * from base"],
         "materialised": ["create materialized view r as select i as id, 'v' || i as v from generate_series(1, 3) i"],
         "inherited": ["create table r (id int primary key, v text)", "create table child () inherits (r)"],
-        "generated": ["create table r (id int primary key, i int, v text generated always as ('v' || id) stored)"],
+        "generated": ["create table r (id int primary key, v text generated always as ('v' || chr(48 + id)) stored)"],
         "unlogged": ["create unlogged table r (id int primary key, v text)"],
     }[kind]
     into = {"view": "base", "inherited": "child"}.get(kind, "r")
-    try:
-        for statement in make:
-            database.sql(statement)
-    except Exception:  # an expression this version does not take for immutable
-        database.sql("create table r (id int primary key, i int, v text generated always as ('v' || chr(48 + id)) stored)")
+    for statement in make:
+        database.sql(statement)
     if kind == "generated":
         database.sql("insert into r (id) values (1), (2), (3)")
     elif kind != "materialised":

@@ -1,0 +1,69 @@
+#include "ops/status.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "entity/json_write.h"
+
+#define PATIENCE 2.0 /* seconds */
+
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static int ask(const struct db *db, struct err *err)
+{
+    struct config_system patient = *db->system;
+    struct conn *conn = NULL;
+    if (patient.pool_timeout > PATIENCE)
+        patient.pool_timeout = PATIENCE;
+    int failed = db->driver->open(&conn, &patient, err) || db->driver->ping(conn, err) ? -1 : 0;
+    db->driver->close(conn);
+    return failed;
+}
+
+static bool answers(struct db *db, struct err *err)
+{
+    struct db_answer *answer = &db->answer;
+    pthread_mutex_lock(&answer->mutex);
+    if (answer->asked == 0 || seconds() - answer->asked > 1) {
+        err_clear(&answer->err);
+        ask(db, &answer->err);
+        answer->asked = seconds();
+    }
+    *err = answer->err;
+    pthread_mutex_unlock(&answer->mutex);
+    return err->code == ERR_NONE;
+}
+
+static void put_text(struct buf *out, const char *text)
+{
+    if (json_write_string(out, text, strlen(text)))
+        buf_puts(out, "\"(not UTF-8)\"");
+}
+
+size_t status_ready(const struct config *config, struct db *dbs, const char *only, struct buf *out, size_t *asked)
+{
+    size_t ready = 0;
+    *asked = 0;
+    buf_putc(out, '{');
+    for (size_t i = 0; i < config->system_count; i++) {
+        struct err err = {0};
+        if (only && strcmp(only, config->systems[i].name) != 0)
+            continue;
+        bool answered = answers(&dbs[i], &err);
+        ready += answered;
+        buf_puts(out, (*asked)++ ? ",\n" : "");
+        put_text(out, config->systems[i].name);
+        buf_puts(out, answered ? ":{\"ready\":true}" : ":{\"ready\":false,\"detail\":");
+        if (!answered) {
+            put_text(out, err.text);
+            buf_putc(out, '}');
+        }
+    }
+    buf_puts(out, "}\n");
+    return ready;
+}

@@ -1,0 +1,17 @@
+/* What the service says about itself, as JSON. */
+#ifndef OPS_STATUS_H
+#define OPS_STATUS_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "config/config.h"
+#include "db/db.h"
+
+/* Appends {"crm":{"ready":true},"shop":{"ready":false,"detail":"..."}}, of one system if only is not NULL.
+ * Each is asked on a connection of its own, so that streams and pools are not waited for, for two seconds at
+ * most, and at most once a second, however many ask. Returns the number that answered; *asked is how many
+ * there were. Blocks. */
+size_t status_ready(const struct config *config, struct db *dbs, const char *only, struct buf *out, size_t *asked);
+
+#endif
