@@ -20,7 +20,7 @@
 #define YES {.kind = KIND_BOOL, .boolean = true}
 #define NO {.kind = KIND_BOOL, .boolean = false}
 #define NOTHING {.kind = KIND_NULL}
-#define LIST(list) {.kind = KIND_LIST, .list = {(list), sizeof(list) / sizeof *(list)}}
+#define LIST(items_) {.kind = KIND_LIST, .list = {items_, sizeof(items_) / sizeof *(items_)}}
 
 static const struct value mixed[] = {INT(1), NOTHING, TEXT("~a"), TEXT("b\""), YES, TIME(1500000)};
 static const struct value inner[] = {INT(2), INT(3)};

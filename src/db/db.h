@@ -15,7 +15,7 @@ const struct driver *db_driver(enum config_database type, struct err *err);
 /* What a system said when it was last asked whether it answers. */
 struct db_answer {
     pthread_mutex_t mutex;
-    double asked; /* monotonic seconds; 0: not yet */
+    double asked; /* when, in monotonic seconds; 0: not yet */
     struct err err;
 };
 

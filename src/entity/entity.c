@@ -51,6 +51,17 @@ static bool is_number(const struct value *value)
     return len > sign && text[sign] >= '0' && text[sign] <= '9';
 }
 
+static void put_float(struct buf *out, const struct value *value)
+{
+    if (!is_number(value)) {
+        put_text(out, value);
+        return;
+    }
+    buf_put(out, value->text.bytes, value->text.len);
+    if (value->text.len == 2 && memcmp(value->text.bytes, "-0", 2) == 0)
+        buf_put(out, ".0", 2); /* many readers take "-0" for an integer, which has no such sign */
+}
+
 static void put_decimal(struct buf *out, const struct value *value)
 {
     if (!is_number(value)) {
@@ -125,10 +136,7 @@ void entity_value(struct buf *out, const struct field *field, const struct value
         json_write_natural(out, value->natural);
         break;
     case KIND_FLOAT:
-        if (is_number(value))
-            buf_put(out, value->text.bytes, value->text.len);
-        else
-            put_text(out, value);
+        put_float(out, value);
         break;
     case KIND_DECIMAL:
         put_decimal(out, value);
@@ -257,7 +265,8 @@ bool entity_equals(const struct value *value, const struct field *field, const s
     }
     struct buf text = {0};
     entity_text(&text, field, value);
-    bool equal = !buf_failed(&text) && text.len == strlen(wanted->text) && memcmp(text.data, wanted->text, text.len) == 0;
+    size_t len = strlen(wanted->text);
+    bool equal = !buf_failed(&text) && text.len == len && (len == 0 || memcmp(text.data, wanted->text, len) == 0);
     buf_free(&text);
     return equal;
 }

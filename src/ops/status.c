@@ -25,14 +25,17 @@ static int ask(const struct db *db, struct err *err)
     return failed;
 }
 
+/* Those who come while somebody is asking share what the next one hears: an answer counts for all who came
+ * before it was asked for. */
 static bool answers(struct db *db, struct err *err)
 {
     struct db_answer *answer = &db->answer;
+    double came = seconds();
     pthread_mutex_lock(&answer->mutex);
-    if (answer->asked == 0 || seconds() - answer->asked > 1) {
+    if (answer->asked < came) {
+        answer->asked = seconds();
         err_clear(&answer->err);
         ask(db, &answer->err);
-        answer->asked = seconds();
     }
     *err = answer->err;
     pthread_mutex_unlock(&answer->mutex);

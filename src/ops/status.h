@@ -10,7 +10,7 @@
 
 /* Appends {"crm":{"ready":true},"shop":{"ready":false,"detail":"..."}}, of one system if only is not NULL.
  * Each is asked on a connection of its own, so that streams and pools are not waited for, for two seconds at
- * most, and at most once a second, however many ask. Returns the number that answered; *asked is how many
+ * most; by one at a time, whose answer others share. Returns the number that answered; *asked is how many
  * there were. Blocks. */
 size_t status_ready(const struct config *config, struct db *dbs, const char *only, struct buf *out, size_t *asked);
 

@@ -47,6 +47,8 @@ const char *literal_time(struct arena *arena, const char *text, bool date, const
     if (!out || iso_parse(text, strlen(text), &time) || (date && !time.is_date))
         return NULL;
     int64_t wall = zone ? zone_to_wall(zone, time.time) : time.time;
+    if (wall < ISO_TIME_MIN || wall > ISO_TIME_MAX)
+        return NULL; /* the zone pushes it over the edge of the calendar */
     size_t len = date ? iso_date(out, wall / ISO_DAY - (wall % ISO_DAY < 0)) : iso_datetime(out, wall, 6, "");
     if (!date) {
         out[10] = ' ';

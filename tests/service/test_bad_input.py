@@ -158,7 +158,7 @@ def test_bad_since_is_400_and_the_accepted_forms_are_told(people, since):
     assert alive(people)
 
 
-@pytest.mark.parametrize("since", ["12", pytest.param("0" * 3000, id="many zeros"), "true", "a!b"])
+@pytest.mark.parametrize("since", ["12", pytest.param("0" * 3000, id="many zeros"), "true"])
 def test_since_of_another_type_is_400(postgresql, mariadb, service, since):
     for database in (postgresql, mariadb):
         database.dialect = DIALECTS[database.type]
