@@ -93,6 +93,22 @@ static void killed_connection_is_not_alive_and_lost(void **state)
     world_expect(driver_mysql.ping(world.conn, &world.err), ERR_LOST, "ping");
 }
 
+static void stream_that_breaks_off_is_lost_and_its_connection_too(void **state)
+{
+    (void)state;
+    const char *query = "select a.n as id from contract_numbers a, contract_numbers b";
+    struct plan plan = world_plan(world_describe(&(struct subject){.query = query}), ORDER_NONE, NULL);
+    const struct value *row;
+    int more;
+    assert_int_equal(driver_mysql.read_open(world.conn, &plan, &world.err), 0);
+    assert_int_equal(driver_mysql.read_next(world.conn, &row, &world.err), 1);
+    world_run("kill %lu", world.conn->id);
+    while ((more = driver_mysql.read_next(world.conn, &row, &world.err)) == 1)
+        ;
+    world_expect(more, ERR_LOST, "read");
+    assert_int_equal(driver_mysql.read_close(world.conn), -1);
+}
+
 static const char *threads_of(unsigned long id)
 {
     return native_ask(world.native, "select count(*) from information_schema.processlist where id = %lu", id);
@@ -105,26 +121,29 @@ static void expect_gone(unsigned long id)
     assert_string_equal(threads_of(id), "0");
 }
 
+/* The native connection is this thread's alone meanwhile. */
 static void *cancel_soon(void *conn)
 {
     struct conn *target = conn;
-    for (int i = 0; i < 2000; i++) { /* until it runs */
+    for (int i = 0; i < 2000; i++) {
         poll(NULL, 0, 10);
-        if (target->busy)
+        if (strcmp(native_ask(world.native, "select count(*) from information_schema.processlist where id = %lu"
+                                            " and command = 'Execute'", target->id), "1") == 0)
             break;
     }
     driver_mysql.cancel(target);
     return NULL;
 }
 
-/* Such a statement looks at no socket, so the server would go on for a minute. */
+/* Such a statement looks at no socket, so the server would go on for hours. */
 static void cancelled_statement_ends_on_the_server(void **state)
 {
     (void)state;
     pthread_t thread;
     unsigned long id = world.conn->id;
     const struct value *row;
-    struct relation *relation = world_describe(&(struct subject){.query = "select sleep(60) as id"});
+    const char *query = "select count(*) as id from contract_numbers a, contract_numbers b, contract_numbers c";
+    struct relation *relation = world_describe(&(struct subject){.query = query});
     struct plan plan = world_plan(relation, ORDER_NONE, NULL);
     assert_int_equal(pthread_create(&thread, NULL, cancel_soon, world.conn), 0);
     int result = driver_mysql.read_open(world.conn, &plan, &world.err);
@@ -257,6 +276,7 @@ int mysql_sessions_run(const struct config_system *system, MYSQL *native)
         cmocka_unit_test_setup_teardown(function_that_writes_is_refused_with_a_hint, world_open, world_close),
         cmocka_unit_test_setup_teardown(local_files_and_second_statements_are_refused, world_open, world_close),
         cmocka_unit_test_setup_teardown(killed_connection_is_not_alive_and_lost, world_open, world_close),
+        cmocka_unit_test_setup_teardown(stream_that_breaks_off_is_lost_and_its_connection_too, world_open, world_close),
         cmocka_unit_test_setup_teardown(cancelled_statement_ends_on_the_server, world_open, world_close),
         cmocka_unit_test_setup_teardown(abandoned_statement_ends_on_the_server, world_open, world_close),
         cmocka_unit_test_setup_teardown(queries_may_end_like_statements, world_open, world_close),

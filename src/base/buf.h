@@ -41,6 +41,18 @@ static inline void buf_put(struct buf *buf, const void *bytes, size_t len)
     buf->len += len;
 }
 
+enum { BUF_SHORT = 32 };
+
+/* The same for len of at most BUF_SHORT, where bytes may be read up to that size: two moves instead of a
+ * call. */
+static inline void buf_put_short(struct buf *buf, const char *bytes, size_t len)
+{
+    if (buf_reserve(buf, BUF_SHORT))
+        return;
+    memcpy(buf->data + buf->len, bytes, BUF_SHORT);
+    buf->len += len;
+}
+
 static inline void buf_putc(struct buf *buf, char c)
 {
     if (buf_reserve(buf, 1))

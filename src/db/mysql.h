@@ -41,6 +41,8 @@ void mydb_thread(void);
 int mydb_failed(struct conn *conn, const char *what, struct err *err);
 int mydb_stmt_failed(struct conn *conn, MYSQL_STMT *stmt, const char *what, struct err *err);
 unsigned mydb_stmt_number(struct conn *conn, MYSQL_STMT *stmt);
+/* Does an error of this number mean that the connection is of no more use? */
+bool mydb_is_loss(unsigned number);
 /* The same from an error number, for mysql_real_connect. */
 int mydb_fault(unsigned number, const char *state, const char *message, const char *what, struct err *err);
 

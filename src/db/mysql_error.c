@@ -83,6 +83,13 @@ static const struct meaning *find(unsigned number)
     return NULL;
 }
 
+bool mydb_is_loss(unsigned number)
+{
+    const struct meaning *meaning = find(number);
+    bool from_library = number >= CR_MIN_ERROR && number <= CR_MAX_ERROR;
+    return from_library || (meaning && meaning->code == ERR_LOST);
+}
+
 /* Messages of these quote values of the row or of a parameter. */
 static bool tells_values(unsigned number, const char *state)
 {

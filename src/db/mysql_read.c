@@ -388,7 +388,7 @@ static int fetch(struct conn *conn, struct mydb_read *read, struct err *err)
     default:
         mydb_stmt_failed(conn, read->stmt, "read", err);
         read->running = false;
-        read->lost = mydb_stmt_number(conn, read->stmt) / 1000 == 2; /* the library's, not the server's */
+        read->lost = mydb_is_loss(mydb_stmt_number(conn, read->stmt));
         return -1;
     }
 }

@@ -113,13 +113,13 @@ static int odd_date(int64_t days, int64_t time_of_day, const char *zone, bool da
                         year > 0 ? "" : " BC");
     if (!text)
         return err_memory(err);
-    *value = value_text(KIND_TEXT, text, strlen(text));
+    value_set_text(value, KIND_TEXT, text, strlen(text));
     return 0;
 }
 
 static void infinite(bool negative, struct value *value)
 {
-    *value = negative ? value_text(KIND_TEXT, "-infinity", 9) : value_text(KIND_TEXT, "infinity", 8);
+    value_set_text(value, KIND_TEXT, negative ? "-infinity" : "infinity", negative ? 9 : 8);
 }
 
 static int decode_datetime(uint64_t raw, bool zoned, struct arena *arena, struct value *value, struct err *err)
@@ -132,7 +132,7 @@ static int decode_datetime(uint64_t raw, bool zoned, struct arena *arena, struct
     int64_t days = time / ISO_DAY - (time % ISO_DAY < 0);
     if (days + EPOCH_DAYS < ISO_DAYS_MIN || days + EPOCH_DAYS > ISO_DAYS_MAX)
         return odd_date(days + EPOCH_DAYS, time - days * ISO_DAY, zoned ? "+00" : "", false, arena, value, err);
-    *value = value_integer(KIND_DATETIME, time + EPOCH_DAYS * ISO_DAY);
+    value_set_integer(value, KIND_DATETIME, time + EPOCH_DAYS * ISO_DAY);
     return 0;
 }
 
@@ -145,7 +145,7 @@ static int decode_date(uint32_t raw, struct arena *arena, struct value *value, s
     }
     if (days + EPOCH_DAYS < ISO_DAYS_MIN || days + EPOCH_DAYS > ISO_DAYS_MAX)
         return odd_date(days + EPOCH_DAYS, 0, "", true, arena, value, err);
-    *value = value_integer(KIND_DATE, days + EPOCH_DAYS);
+    value_set_integer(value, KIND_DATE, days + EPOCH_DAYS);
     return 0;
 }
 
@@ -205,13 +205,13 @@ static int decode_numeric(const struct column *column, const char *bytes, size_t
     struct numeric number = {get16(bytes), (int16_t)get16(bytes + 2), get16(bytes + 6), bytes + 8};
     switch (get16(bytes + 4)) {
     case 0xC000:
-        *value = value_text(KIND_DECIMAL, "NaN", 3);
+        value_set_text(value, KIND_DECIMAL, "NaN", 3);
         return 0;
     case 0xD000:
-        *value = value_text(KIND_DECIMAL, "Infinity", 8);
+        value_set_text(value, KIND_DECIMAL, "Infinity", 8);
         return 0;
     case 0xF000:
-        *value = value_text(KIND_DECIMAL, "-Infinity", 9);
+        value_set_text(value, KIND_DECIMAL, "-Infinity", 9);
         return 0;
     }
     if (len != 8 + 2 * (size_t)number.groups)
@@ -220,7 +220,7 @@ static int decode_numeric(const struct column *column, const char *bytes, size_t
     char *text = arena_alloc(arena, room);
     if (!text)
         return err_memory(err);
-    *value = value_text(KIND_DECIMAL, text, numeric_text(&number, get16(bytes + 4) == 0x4000, text));
+    value_set_text(value, KIND_DECIMAL, text, numeric_text(&number, get16(bytes + 4) == 0x4000, text));
     return 0;
 }
 
@@ -239,7 +239,7 @@ static int decode_address(const struct column *column, const char *bytes, size_t
     char *text = show ? arena_printf(arena, "%s/%u", address, bits) : arena_strdup(arena, address);
     if (!text)
         return err_memory(err);
-    *value = value_text(KIND_TEXT, text, strlen(text));
+    value_set_text(value, KIND_TEXT, text, strlen(text));
     return 0;
 }
 
@@ -256,22 +256,22 @@ static int decode_scalar(const struct column *column, unsigned type, const char 
     case PG_INT2:
         if (len != 2)
             return broken(column, err);
-        *value = value_integer(KIND_INT, (int16_t)get16(bytes));
+        value_set_integer(value, KIND_INT, (int16_t)get16(bytes));
         return 0;
     case PG_INT4:
         if (len != 4)
             return broken(column, err);
-        *value = value_integer(KIND_INT, (int32_t)get32(bytes));
+        value_set_integer(value, KIND_INT, (int32_t)get32(bytes));
         return 0;
     case PG_OID:
         if (len != 4)
             return broken(column, err);
-        *value = value_integer(KIND_INT, get32(bytes));
+        value_set_integer(value, KIND_INT, get32(bytes));
         return 0;
     case PG_INT8:
         if (len != 8)
             return broken(column, err);
-        *value = value_integer(KIND_INT, (int64_t)get64(bytes));
+        value_set_integer(value, KIND_INT, (int64_t)get64(bytes));
         return 0;
     case PG_XID8:
         if (len != 8)
@@ -291,15 +291,15 @@ static int decode_scalar(const struct column *column, unsigned type, const char 
     case PG_INET:
         return decode_address(column, bytes, len, arena, value, err);
     case PG_UUID:
-        *value = value_text(KIND_UUID, bytes, len);
+        value_set_text(value, KIND_UUID, bytes, len);
         return len == 16 ? 0 : broken(column, err);
     case PG_JSONB:
         if (len < 1 || bytes[0] != 1)
             return broken(column, err);
-        *value = value_text(KIND_JSON, bytes + 1, len - 1);
+        value_set_text(value, KIND_JSON, bytes + 1, len - 1);
         return 0;
     default:
-        *value = value_text(postgres_kind(type), bytes, len);
+        value_set_text(value, postgres_kind(type), bytes, len);
         return 0;
     }
 }
@@ -385,6 +385,6 @@ int postgres_decode(const struct column *column, const char *bytes, size_t len, 
         return decode_array(column, bytes, len, arena, value, err);
     if (!column->expression)
         return decode_scalar(column, column->number, bytes, len, arena, value, err);
-    *value = value_text(column->kind, bytes, len);
+    value_set_text(value, column->kind, bytes, len);
     return 0;
 }

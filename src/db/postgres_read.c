@@ -168,7 +168,7 @@ static int decode_row(struct conn *conn, const char *at, const char *end, struct
         if ((size_t)(end - at) < len)
             return odd_stream(conn, err);
         if (!read->columns[i])
-            *value = value_text(KIND_TEXT, at, len);
+            value_set_text(value, KIND_TEXT, at, len);
         else if (postgres_decode(read->columns[i], at, len, read->scratch, value, err)) {
             read->failed = true;
             return -1;

@@ -40,6 +40,20 @@ struct value {
     };
 };
 
+/* Set a value in place: a struct that is built elsewhere and copied costs more than the decoding. */
+static inline void value_set_text(struct value *value, enum kind kind, const char *bytes, size_t len)
+{
+    value->kind = kind;
+    value->text.bytes = bytes;
+    value->text.len = len;
+}
+
+static inline void value_set_integer(struct value *value, enum kind kind, int64_t integer)
+{
+    value->kind = kind;
+    value->integer = integer;
+}
+
 static inline struct value value_text(enum kind kind, const char *bytes, size_t len)
 {
     struct value value = {.kind = kind};

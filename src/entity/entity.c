@@ -15,7 +15,10 @@ int entity_field(struct field *field, struct arena *arena, const char *property,
     }
     buf_putc(&prefix, ':');
     field->prefix_len = prefix.len;
-    field->prefix = buf_failed(&prefix) ? NULL : arena_copy(arena, prefix.data, prefix.len);
+    char *copy = buf_failed(&prefix) ? NULL : arena_alloc(arena, prefix.len + BUF_SHORT);
+    if (copy)
+        memcpy(copy, prefix.data, prefix.len);
+    field->prefix = copy;
     buf_free(&prefix);
     return field->prefix ? 0 : err_memory(err);
 }
@@ -90,7 +93,7 @@ static void put_datetime(struct buf *out, const struct field *field, const struc
     if (from)
         text[2] = '"';
     text[len++] = '"';
-    buf_put(out, text + from, len - from);
+    buf_put_short(out, text + from, len - from);
 }
 
 static void put_date(struct buf *out, const struct value *value)
@@ -98,7 +101,7 @@ static void put_date(struct buf *out, const struct value *value)
     char text[ISO_SIZE + 4] = "\"~t";
     size_t len = 3 + iso_date(text + 3, value->integer);
     text[len++] = '"';
-    buf_put(out, text, len);
+    buf_put_short(out, text, len);
 }
 
 static void put_uuid(struct buf *out, const struct value *value)
@@ -170,7 +173,10 @@ void entity_property(struct buf *out, const struct field *field, const struct va
 {
     if (field->silent || (value->kind == KIND_NULL && !keep_nulls))
         return;
-    buf_put(out, field->prefix, field->prefix_len);
+    if (field->prefix_len <= BUF_SHORT)
+        buf_put_short(out, field->prefix, field->prefix_len);
+    else
+        buf_put(out, field->prefix, field->prefix_len);
     entity_value(out, field, value);
 }
 
@@ -197,7 +203,7 @@ void entity_text(struct buf *out, const struct field *field, const struct value 
             json_write_base64(out, value->text.bytes, value->text.len);
         break;
     case KIND_DATETIME:
-        buf_put(out, text, datetime_text(text, field, value));
+        buf_put_short(out, text, datetime_text(text, field, value));
         break;
     case KIND_DATE:
         buf_put(out, text, iso_date(text, value->integer));

@@ -15,7 +15,7 @@
 
 /* One property. Borrowed by whoever writes. */
 struct field {
-    const char *prefix; /* ,"name": as it stands in the entity */
+    const char *prefix; /* ,"name": as it stands in the entity; readable for BUF_SHORT bytes more */
     size_t prefix_len;
     unsigned digits;         /* of the fraction of datetimes */
     const struct zone *zone; /* of zone-less datetimes; NULL is UTC */

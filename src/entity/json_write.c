@@ -124,8 +124,9 @@ int json_write_string(struct buf *out, const char *text, size_t len)
 
 void json_write_natural(struct buf *out, uint64_t number)
 {
-    char digits[20], *end = digits + sizeof digits, *first = iso_digits(end, number);
-    buf_put(out, first, (size_t)(end - first));
+    char digits[20 + BUF_SHORT], *end = digits + 20, *first = iso_digits(end, number);
+    memset(end, 0, BUF_SHORT);
+    buf_put_short(out, first, (size_t)(end - first));
 }
 
 void json_write_integer(struct buf *out, int64_t number)

@@ -15,11 +15,11 @@ enum { SEPARATOR = '!', ESCAPE = '#' };
 
 static void put_digits(struct buf *out, uint64_t number, bool negative)
 {
-    char text[] = "-00000000000000000000";
+    char text[2 * BUF_SHORT] = "-00000000000000000000";
     iso_digits(text + 21, number);
     if (negative)
         text[1] = '9';
-    buf_put(out, negative ? text : text + 1, negative ? 21 : 20);
+    buf_put_short(out, negative ? text : text + 1, negative ? 21 : 20);
 }
 
 /* A negative number as 10^20 less its size: that is a nine, and 10^19 less its size in 19 digits. */
@@ -87,7 +87,7 @@ static int put_part(struct buf *out, const struct since_shape *shape, const stru
         put_digits(out, value->natural, false);
         return 0;
     case KIND_DATETIME:
-        buf_put(out, text, iso_datetime(text, value->integer, 6, is_local(shape, column) ? "" : "Z"));
+        buf_put_short(out, text, iso_datetime(text, value->integer, 6, is_local(shape, column) ? "" : "Z"));
         return 0;
     case KIND_DATE:
         buf_put(out, text, iso_date(text, value->integer));
@@ -239,6 +239,15 @@ static int parse_time_part(const char *text, size_t len, bool date, bool local, 
     return len == size && memcmp(text, same, len) == 0 ? 0 : -1;
 }
 
+static int parse_uuid_part(const char *text, size_t len, struct arena *arena, struct value *value)
+{
+    char *bytes = arena_alloc(arena, 16), same[ISO_SIZE];
+    if (!bytes || iso_parse_uuid(text, len, bytes))
+        return -1;
+    *value = value_text(KIND_UUID, bytes, 16);
+    return len == iso_uuid(same, bytes) && memcmp(text, same, len) == 0 ? 0 : -1;
+}
+
 static int parse_text_part(const struct column *column, const char *text, size_t len, struct arena *arena,
                            struct value *value)
 {
@@ -280,13 +289,8 @@ static int parse_part(const struct since_shape *shape, const struct column *colu
     case POSITION_DATETIME:
     case POSITION_DATE:
         return parse_time_part(text, len, column->position == POSITION_DATE, is_local(shape, column), arena, value);
-    case POSITION_UUID: {
-        char *bytes = arena_alloc(arena, 16);
-        if (!bytes || len != 36 || iso_parse_uuid(text, len, bytes))
-            return -1;
-        *value = value_text(KIND_UUID, bytes, 16);
-        return 0;
-    }
+    case POSITION_UUID:
+        return parse_uuid_part(text, len, arena, value);
     case POSITION_ANY:
         return parse_any_part(text, len, arena, value);
     default:

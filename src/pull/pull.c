@@ -461,7 +461,7 @@ static int put_end(struct pull *pull, struct buf *out, struct err *err)
 {
     if (end_open_entity(pull, out, err))
         return -1;
-    buf_puts(out, pull->entities ? "\n]\n" : "[]\n");
+    buf_puts(out, pull->entities ? "\n]\n" : "[]");
     pull->closed = true;
     return buf_failed(out) ? err_memory(err) : 0;
 }
