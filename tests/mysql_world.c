@@ -15,7 +15,7 @@ MYSQL *native_open(const struct config_system *system)
     unsigned protocol = MYSQL_PROTOCOL_TCP;
     mysql_options(native, MYSQL_OPT_PROTOCOL, &protocol);
     mysql_options(native, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-    mysql_options(native, MYSQL_INIT_COMMAND, "set sql_mode = '', time_zone = '+00:00'");
+    mysql_options(native, MYSQL_INIT_COMMAND, "set sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00'");
     if (mysql_real_connect(native, system->host, system->username, system->password, system->database, system->port,
                            NULL, 0))
         return native;

@@ -394,6 +394,8 @@ static const struct document documents[] = {
     DOCUMENT("\"a\\", NULL),
     DOCUMENT("\"\n\"", NULL),
     DOCUMENT("\"a\x01\"", NULL),
+    DOCUMENT("\"\x1f\"", NULL),
+    SAME("\"\x20\x7f\""),
     DOCUMENT("\"\0\"", NULL),
     DOCUMENT("[\"~a\",\"\t\"]", NULL),
     DOCUMENT("\"\xFF\"", NULL),

@@ -843,6 +843,7 @@ static void sqlite_values_keep_their_storage_class(void **state)
     } cases[] = {
         {INT(-5), "i-99999999999999999995!t#"},
         {INT(5), "i00000000000000000005!t#"},
+        {UINT(UINT64_MAX), "i18446744073709551615!t#"},
         {{.kind = KIND_FLOAT, .text = {"1.5", 3}}, "r1.5!t#"},
         {{.kind = KIND_FLOAT, .text = {"-1e-5", 5}}, "r-1e-5!t#"},
         {STRING("a b"), "ta#`b!t#"},

@@ -68,10 +68,8 @@ static void put_class(struct buf *out, const struct column *column, const struct
 {
     if (column->position != POSITION_ANY)
         return;
-    buf_putc(out, value->kind == KIND_INT     ? 'i'
-                  : value->kind == KIND_FLOAT ? 'r'
-                  : value->kind == KIND_BYTES ? 'x'
-                                              : 't');
+    bool whole = value->kind == KIND_INT || value->kind == KIND_UINT;
+    buf_putc(out, whole ? 'i' : value->kind == KIND_FLOAT ? 'r' : value->kind == KIND_BYTES ? 'x' : 't');
 }
 
 static int put_part(struct buf *out, const struct since_shape *shape, const struct column *column,
