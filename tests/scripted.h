@@ -18,16 +18,16 @@ struct script {
     /* What fails. Lists are used up from their beginning, a call each, and end with ERR_NONE, which is no
      * failure, as are all calls after it. NULL: nothing fails. */
     const enum err_code *open_fails, *describe_fails, *read_fails;
-    size_t row_fails;              /* read_next fails when this many rows were given, with ... */
-    enum err_code row_error;       /* ERR_NONE: it does not */
-    bool broken_by_close;          /* read_close wants the connection closed */
+    size_t row_fails;                      /* read_next fails when this many rows were given, with ... */
+    enum err_code row_error;               /* ERR_NONE: it does not */
+    bool broken_by_close;                  /* read_close wants the connection closed */
     void (*at_row)(void *arg, size_t row); /* called before each row */
     void *at_row_arg;
-    atomic_uint dead;              /* connections up to this number are dead */
+    atomic_uint dead; /* connections up to this number are dead */
 
     /* What was asked. */
     atomic_uint opened, closed, described, reads, read_closes, cancelled, open_now, most_open;
-    struct plan plan;     /* the last; what it points to is gone */
+    struct plan plan;       /* the last; what it points to is gone */
     struct range ranges[2]; /* of it */
 };
 

@@ -87,6 +87,7 @@ static void only_well_formed_basic_headers_are_taken(void **state)
         {"c2VzYW06c2VjcmV0", false},
         {"Basic c2VzYW06c2VjcmV", false},
         {"Basic c2VzYW06c2VjcmV0=", false},
+        {"Basic c2VzYW06c2VjcmV0A", false},
         {"Basic c2VzYW06c2VjcmV0!", false},
         {"Basic c2VzYW06c2Vjcm\xC3\xA5", false},
         {"Basic sesam:secret", false},
@@ -133,8 +134,10 @@ static void a_bearer_of_a_token_may_ask(void **state)
 
 static void without_users_or_tokens_nobody_may_ask(void **state)
 {
-    static const struct config_listen no_users = {.authentication = AUTH_BASIC}, no_tokens = {.authentication = AUTH_BEARER};
-    static const struct header headers[] = {{NULL, false}, {"Basic Og==", false}, {"Bearer ", false}, {"Bearer x", false}};
+    static const struct config_listen no_users = {.authentication = AUTH_BASIC},
+                                      no_tokens = {.authentication = AUTH_BEARER};
+    static const struct header headers[] = {
+        {NULL, false}, {"Basic Og==", false}, {"Bearer ", false}, {"Bearer x", false}};
     (void)state;
     CHECK(&no_users, headers);
     CHECK(&no_tokens, headers);

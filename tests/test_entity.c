@@ -295,7 +295,8 @@ static void a_key_becomes_an_id(void **state)
             out.mark = out.len;
             entity_id(&out, fields, parts, ids[i].count);
             size_t from = 1 - out.left;
-            if (out.len != from + strlen(ids[i].text) || memcmp(out.data + from, ids[i].text, out.len - from) != 0)
+            if (out.len != from + strlen(ids[i].text) ||
+                memcmp(out.data + from, ids[i].text, out.len - from) != 0)
                 fail_msg("not %s but %.*s", ids[i].text, (int)(out.len - from), out.data + from);
             buf_free(&out);
         }

@@ -217,7 +217,8 @@ static void check_utf8(const struct bytes *bytes, bool good)
             memcpy(text + before, bytes->text, bytes->len);
             buf_puts(&out, "here: ");
             if (json_write_is_utf8(text, len) != good)
-                fail_msg("a text of %zu bytes that begin with %02x was taken wrongly", bytes->len, *bytes->text & 0xFF);
+                fail_msg("a text of %zu bytes that begin with %02x was taken wrongly", bytes->len,
+                         *bytes->text & 0xFF);
             assert_int_equal(json_write_string(&out, text, len), good ? 0 : -1);
             assert_int_equal(out.len, good ? 6 + 2 + len : 6);
             assert_memory_equal(out.data, "here: ", 6);
@@ -386,7 +387,8 @@ static const struct document documents[] = {
     DOCUMENT("{\"~a\" : \"~b\" }", "{\"~a\" : \"~~b\" }"),
     DOCUMENT("[\"~a\",\"~b\" , \"c\",\"~d\"]", "[\"~~a\",\"~~b\" , \"c\",\"~~d\"]"),
     DOCUMENT("[\"~a:\", \":~\"]", "[\"~~a:\", \":~\"]"),
-    DOCUMENT("{\"a\":[{\"b\":\"~\\\"c\\\"\"}],\"d\":\"~\\\\\"}", "{\"a\":[{\"b\":\"~~\\\"c\\\"\"}],\"d\":\"~~\\\\\"}"),
+    DOCUMENT("{\"a\":[{\"b\":\"~\\\"c\\\"\"}],\"d\":\"~\\\\\"}",
+             "{\"a\":[{\"b\":\"~~\\\"c\\\"\"}],\"d\":\"~~\\\\\"}"),
     /* what JSON does not allow, as far as it is looked at */
     DOCUMENT("", NULL),
     DOCUMENT("\"a", NULL),

@@ -140,7 +140,8 @@ static void check_pull(struct world *world, const char *since, const char *limit
     free(got);
 }
 
-static void check_refused(struct world *world, const char *since, const char *limit, enum err_code code, const char *text)
+static void check_refused(struct world *world, const char *since, const char *limit, enum err_code code,
+                          const char *text)
 {
     struct pull *pull;
     struct err err = {0};
@@ -264,7 +265,8 @@ static void a_stream_that_breaks_is_never_a_whole_array(void **state)
 
 static void a_failure_before_the_first_row_is_told_by_open(void **state)
 {
-    static const enum err_code codes[] = {ERR_AWAY, ERR_DATABASE, ERR_GONE, ERR_BUSY, ERR_INPUT, ERR_CHANGED, ERR_LOST};
+    static const enum err_code codes[] = {ERR_AWAY,  ERR_DATABASE, ERR_GONE, ERR_BUSY,
+                                          ERR_INPUT, ERR_CHANGED,  ERR_LOST};
     struct world world;
     (void)state;
     for (size_t i = 0; i < COUNT(codes); i++) {
@@ -470,7 +472,8 @@ static void a_full_read_describes_anew_and_a_since_does_not(void **state)
 
 static void an_old_description_is_made_once_more_when_the_table_changed(void **state)
 {
-    static const enum err_code once[] = {ERR_CHANGED, ERR_NONE}, twice[] = {ERR_CHANGED, ERR_CHANGED, ERR_NONE};
+    static const enum err_code once[] = {ERR_CHANGED, ERR_NONE},
+                               twice[] = {ERR_CHANGED, ERR_CHANGED, ERR_NONE};
     struct world world;
     (void)state;
     begin_world(&world, rows, COUNT(rows));
@@ -681,7 +684,8 @@ static void deleted_rows_come_as_deleted(void **state)
         INT(1), TEXT("X"), TIME(0),
         INT(1), NOTHING, TIME(0),
     };
-    static struct config_value values[] = {{.type = CONFIG_STRING, .text = "D"}, {.type = CONFIG_STRING, .text = "X"}};
+    static struct config_value values[] = {{.type = CONFIG_STRING, .text = "D"},
+                                           {.type = CONFIG_STRING, .text = "X"}};
     struct world world;
     (void)state;
     begin_world(&world, some, COUNT(some));
@@ -780,7 +784,8 @@ static const struct value unordered[] = {
 
 static void without_order_only_the_last_token_is_not_the_lowest(void **state)
 {
-    static const char *const want[] = {"!", "!", "!", "!", "1970-01-01T00:00:03.000000Z!00000000000000000007"};
+    static const char *const want[] = {"!", "!", "!", "!",
+                                       "1970-01-01T00:00:03.000000Z!00000000000000000007"};
     struct world world;
     (void)state;
     begin_world(&world, unordered, COUNT(unordered));
@@ -859,11 +864,13 @@ static void texts_of_an_earlier_time_are_left_out_and_do_not_count(void **state)
         INT(5), TEXT("e"), TEXT("no time at all"),
         INT(6), TEXT("f"), TEXT("2024-02-01"),
     };
-    static const char *const wants[][4] = {{0}, {"1"}, {"1", "3"}, {"1", "3", "5"}, {"1", "3", "5", "6"}, {"1", "3", "5", "6"}};
+    static const char *const wants[][4] = {
+        {0}, {"1"}, {"1", "3"}, {"1", "3", "5"}, {"1", "3", "5", "6"}, {"1", "3", "5", "6"}};
     struct world world;
     (void)state;
     begin_world(&world, texts, COUNT(texts));
-    world.columns[CHANGED] = (struct column){.name = "changed", .type = "text", .kind = KIND_TEXT, .position = POSITION_TEXT};
+    world.columns[CHANGED] =
+        (struct column){.name = "changed", .type = "text", .kind = KIND_TEXT, .position = POSITION_TEXT};
     open_world(&world);
     for (size_t limit = 0; limit < 6; limit++)
         for (size_t size = 1; size < 700; size += 11) {
@@ -872,7 +879,8 @@ static void texts_of_an_earlier_time_are_left_out_and_do_not_count(void **state)
             json_t *entities = json_loads(got, 0, NULL);
             assert_int_equal(json_array_size(entities), limit < 4 ? limit : 4);
             for (size_t i = 0; i < json_array_size(entities); i++)
-                assert_string_equal(json_string_value(json_object_get(json_array_get(entities, i), "_id")), wants[limit][i]);
+                assert_string_equal(json_string_value(json_object_get(json_array_get(entities, i), "_id")),
+                                    wants[limit][i]);
             json_decref(entities);
             free(got);
         }

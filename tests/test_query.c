@@ -126,7 +126,8 @@ static void a_percent_sign_without_two_digits_is_refused(void **state)
 
 static void an_encoded_nul_is_refused(void **state)
 {
-    static const struct target targets[] = {{"/%00", "!"}, {"/a?b=%00", "!"}, {"/a?%00=b", "!"}, {"/a?b=c%00d", "!"}};
+    static const struct target targets[] = {
+        {"/%00", "!"}, {"/a?b=%00", "!"}, {"/a?%00=b", "!"}, {"/a?b=c%00d", "!"}};
     (void)state;
     CHECK(targets);
 }

@@ -49,7 +49,8 @@ struct world {
 
 static void begin_world(struct world *world)
 {
-    *world = (struct world){.source = {.name = "s", .table = "t", .updated_column = "id", .is_chronological_full = true}};
+    *world = (struct world){
+        .source = {.name = "s", .table = "t", .updated_column = "id", .is_chronological_full = true}};
     memcpy(world->columns, table, sizeof table);
     script_begin(&world->script);
     world->script.system.timezone = "Europe/Oslo";
@@ -83,7 +84,8 @@ static void close_world(struct world *world)
 }
 
 /* Parameters end with a name of NULL. */
-static int check(struct world *world, const struct pull_parameter *parameters, struct wanted *wanted, struct err *err)
+static int check(struct world *world, const struct pull_parameter *parameters, struct wanted *wanted,
+                 struct err *err)
 {
     struct pull_request request = {.parameters = parameters};
     while (parameters[request.count].name)
@@ -99,7 +101,8 @@ static void taken(struct world *world, const struct pull_parameter *parameters, 
         fail_msg("%s=%s: %s", parameters->name, parameters->value, err.text);
 }
 
-static void refused(struct world *world, const struct pull_parameter *parameters, enum err_code code, const char *word)
+static void refused(struct world *world, const struct pull_parameter *parameters, enum err_code code,
+                    const char *word)
 {
     struct wanted wanted;
     struct err err;
@@ -133,7 +136,11 @@ static void a_limit_is_a_natural_number(void **state)
     static const struct {
         const char *text;
         uint64_t limit;
-    } good[] = {{"0", 0}, {"1", 1}, {"0010", 10}, {"18446744073709551614", UINT64_MAX - 1}, {"99999999999999999999999", UINT64_MAX}};
+    } good[] = {{"0", 0},
+                {"1", 1},
+                {"0010", 10},
+                {"18446744073709551614", UINT64_MAX - 1},
+                {"99999999999999999999999", UINT64_MAX}};
     static const char *const bad[] = {"", "-1", "+1", " 1", "1 ", "1.0", "1e3", "all", "0x10"};
     struct world world;
     struct wanted wanted;
@@ -182,9 +189,15 @@ static void a_bad_since_keeps_its_code(void **state)
 
 static struct config_parameter parameters[] = {
     {.name = "text", .type = PARAMETER_STRING},
-    {.name = "number", .type = PARAMETER_INTEGER, .has_default = true, .def = {.type = CONFIG_INTEGER, .text = "7"}},
+    {.name = "number",
+     .type = PARAMETER_INTEGER,
+     .has_default = true,
+     .def = {.type = CONFIG_INTEGER, .text = "7"}},
     {.name = "amount", .type = PARAMETER_DECIMAL},
-    {.name = "yes", .type = PARAMETER_BOOLEAN, .has_default = true, .def = {.type = CONFIG_BOOL, .boolean = true}},
+    {.name = "yes",
+     .type = PARAMETER_BOOLEAN,
+     .has_default = true,
+     .def = {.type = CONFIG_BOOL, .boolean = true}},
     {.name = "when", .type = PARAMETER_DATETIME},
     {.name = "day", .type = PARAMETER_DATE},
 };
@@ -290,7 +303,8 @@ static void what_does_not_come_has_its_default_or_is_null(void **state)
 
 static void a_required_parameter_must_come(void **state)
 {
-    static struct config_parameter required[] = {{.name = "text", .type = PARAMETER_STRING, .required = true}};
+    static struct config_parameter required[] = {
+        {.name = "text", .type = PARAMETER_STRING, .required = true}};
     struct world world;
     struct wanted wanted;
     (void)state;

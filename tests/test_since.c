@@ -85,7 +85,8 @@ static int64_t time_of(const char *text)
 
 static bool same_value(const struct value *a, const struct value *b)
 {
-    bool integers = (a->kind == KIND_INT || a->kind == KIND_UINT) && (b->kind == KIND_INT || b->kind == KIND_UINT);
+    bool integers =
+        (a->kind == KIND_INT || a->kind == KIND_UINT) && (b->kind == KIND_INT || b->kind == KIND_UINT);
     if (integers)
         return a->natural == b->natural && (a->kind == b->kind || a->integer >= 0);
     if (a->kind != b->kind)
@@ -94,7 +95,8 @@ static bool same_value(const struct value *a, const struct value *b)
         return a->boolean == b->boolean;
     if (a->kind == KIND_DATETIME || a->kind == KIND_DATE)
         return a->integer == b->integer;
-    return a->text.len == b->text.len && (a->text.len == 0 || memcmp(a->text.bytes, b->text.bytes, a->text.len) == 0);
+    return a->text.len == b->text.len &&
+           (a->text.len == 0 || memcmp(a->text.bytes, b->text.bytes, a->text.len) == 0);
 }
 
 /* single parts */
@@ -224,7 +226,8 @@ static void each_form_of_token_says_where_to_go_on(void **state)
         struct err err = {0};
         struct buf token = {0};
         enum since_kind kind = cases[i].kind;
-        bool has_updated = kind == SINCE_AFTER || kind == SINCE_FROM, has_key = kind == SINCE_AFTER || kind == SINCE_NULLS;
+        bool has_updated = kind == SINCE_AFTER || kind == SINCE_FROM,
+             has_key = kind == SINCE_AFTER || kind == SINCE_NULLS;
         assert_int_equal(
             since_write(&token, &table.shape, has_updated ? &updated : NULL, has_key ? key : NULL, &err), 0);
         assert_string_equal(buf_text(&token), cases[i].token);
@@ -234,7 +237,8 @@ static void each_form_of_token_says_where_to_go_on(void **state)
         assert_int_equal(since.position.key != NULL, has_key);
         assert_false(since.by_time);
         if (has_key)
-            assert_true(same_value(&since.position.key[0], &first) && same_value(&since.position.key[1], &second));
+            assert_true(same_value(&since.position.key[0], &first) &&
+                        same_value(&since.position.key[1], &second));
         buf_free(&token);
     }
     arena_free(arena);
@@ -289,7 +293,8 @@ static int64_t draw_between(int64_t low, int64_t high)
 /* Characters around the escapes and of each length. */
 static struct value draw_text(char *room)
 {
-    static const char *const wide[] = {"\x7f", "\xC2\x80", "\xC3\xA5", "\xE2\x82\xAC", "\xEF\xBF\xBF", "\xF0\x9F\x98\x80"};
+    static const char *const wide[] = {"\x7f",         "\xC2\x80",     "\xC3\xA5",
+                                       "\xE2\x82\xAC", "\xEF\xBF\xBF", "\xF0\x9F\x98\x80"};
     size_t len = 0;
     for (uint64_t count = draw(6); count; count--) {
         uint64_t choice = draw(4);
@@ -298,7 +303,9 @@ static struct value draw_text(char *room)
             memcpy(room + len, character, strlen(character));
             len += strlen(character);
         } else {
-            room[len++] = choice == 1 ? (char)draw(0x80) : choice == 2 ? (char)draw(0x28) : "!#$@c `"[draw(7)];
+            room[len++] = choice == 1   ? (char)draw(0x80)
+                          : choice == 2 ? (char)draw(0x28)
+                                        : "!#$@c `"[draw(7)];
         }
     }
     return value_text(KIND_TEXT, room, len);
@@ -397,11 +404,13 @@ static void write_position(struct buf *token, const struct table *table, const s
     const struct value *key[] = {&drawn->key[0], &drawn->key[1]};
     struct err err = {0};
     buf_reset(token);
-    if (since_write(token, &table->shape, drawn->has_updated ? &drawn->updated : NULL, drawn->has_key ? key : NULL, &err))
+    if (since_write(token, &table->shape, drawn->has_updated ? &drawn->updated : NULL,
+                    drawn->has_key ? key : NULL, &err))
         fail_msg("%s", err.text);
 }
 
-static void read_position(const struct table *table, const struct drawn *drawn, const char *token, struct arena *arena)
+static void read_position(const struct table *table, const struct drawn *drawn, const char *token,
+                          struct arena *arena)
 {
     struct since since;
     struct err err = {0};
@@ -549,7 +558,8 @@ static void a_token_cut_anywhere_is_refused_or_an_earlier_place(void **state)
         const char *cut = arena_copy(arena, token, len);
         if (since_parse(&since, &table.shape, cut, arena, &err))
             assert_true(err.code == ERR_INPUT || err.code == ERR_GONE);
-        else if (since.kind != SINCE_FROM || since.position.updated->integer > time_of("2024-01-31T23:59:59.123456Z"))
+        else if (since.kind != SINCE_FROM ||
+                 since.position.updated->integer > time_of("2024-01-31T23:59:59.123456Z"))
             fail_msg("'%s' was taken", cut);
     }
     arena_free(arena);
@@ -558,7 +568,8 @@ static void a_token_cut_anywhere_is_refused_or_an_earlier_place(void **state)
 /* What cannot be part of a position fails the row, never gives a wrong token. */
 static void a_value_without_an_order_has_no_token(void **state)
 {
-    const struct value list = {.kind = KIND_LIST}, null = {.kind = KIND_NULL}, text = STRING("\xC3"), good = INT(1);
+    const struct value list = {.kind = KIND_LIST}, null = {.kind = KIND_NULL}, text = STRING("\xC3"),
+                       good = INT(1);
     const struct value *const bad[] = {&list, &null, &text};
     struct table table;
     (void)state;
@@ -791,7 +802,8 @@ static void check_texts(const struct value *bound, int64_t time)
     for (size_t form = 0; form < 4; form++) {
         snprintf(text, sizeof text, text_forms[form], iso, iso + 11);
         if (time % ISO_SECOND)
-            snprintf(text, sizeof text, "%.10s%c%s%s", iso, form % 2 ? 'T' : ' ', iso + 11, form == 2 ? "Z" : "");
+            snprintf(text, sizeof text, "%.10s%c%s%s", iso, form % 2 ? 'T' : ' ', iso + 11,
+                     form == 2 ? "Z" : "");
         size_t common = bound->text.len < strlen(text) ? bound->text.len : strlen(text);
         int order = memcmp(text, bound->text.bytes, common);
         if (order < 0 || (order == 0 && strlen(text) < bound->text.len))
@@ -825,11 +837,14 @@ static void a_time_on_a_column_of_texts_is_their_lowest_form(void **state)
         make_table(&table, both[i % 2], &columns[INTEGER], 1);
         assert_int_equal(since_parse(&since, &table.shape, cases[i / 2].since, arena, &err), 0);
         assert_int_equal(since.kind, SINCE_FROM);
-        assert_true(since.by_time && since.time == time_of(cases[i / 2].since + 2 * (cases[i / 2].since[0] == '~')));
+        assert_true(since.by_time &&
+                    since.time == time_of(cases[i / 2].since + 2 * (cases[i / 2].since[0] == '~')));
         assert_int_equal(since.position.updated->kind, KIND_TEXT);
         assert_int_equal(since.position.updated->text.len, strlen(cases[i / 2].text));
         assert_memory_equal(since.position.updated->text.bytes, cases[i / 2].text, strlen(cases[i / 2].text));
-        for (int64_t after = 0; after < 3 * HOUR; after += after < 100 ? 1 : after < ISO_SECOND ? 99991 : 977 * ISO_SECOND)
+        for (int64_t after = 0; after < 3 * HOUR; after += after < 100          ? 1
+                                                           : after < ISO_SECOND ? 99991
+                                                                                : 977 * ISO_SECOND)
             check_texts(since.position.updated, since.time + after);
     }
     arena_free(arena);
@@ -955,7 +970,7 @@ static void values_compare_as_the_database_orders_them(void **state)
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++)
         for (size_t i = 0; i < cases[c].count; i++)
             for (size_t j = 0; j < cases[c].count; j++)
-                if (sign(since_compare(&cases[c].in_order[i], &cases[c].in_order[j])) != (i > j) - (i < j))
+                if (sign(value_compare(&cases[c].in_order[i], &cases[c].in_order[j])) != (i > j) - (i < j))
                     fail_msg("case %zu: values %zu and %zu compare wrongly", c, i, j);
 }
 

@@ -82,7 +82,7 @@ size_t iso_date(char *text, int64_t days)
 
 size_t iso_datetime(char *text, int64_t time, unsigned digits, const char *zone)
 {
-    int64_t days = time / ISO_DAY - (time % ISO_DAY < 0);
+    int64_t days = iso_floor(time, ISO_DAY);
     uint64_t micros = (uint64_t)(time - days * ISO_DAY);
     unsigned seconds = (unsigned)(micros / 1000000), fraction = (unsigned)(micros % 1000000);
     size_t len = iso_date(text, days);

@@ -17,6 +17,12 @@ enum { ISO_SIZE = 48 }; /* bytes any of these texts needs at most */
 #define ISO_TIME_MIN (ISO_DAYS_MIN * ISO_DAY)
 #define ISO_TIME_MAX ((ISO_DAYS_MAX + 1) * ISO_DAY - 1)
 
+/* time / unit, rounded down also below zero: the day of a time, the second of it. */
+static inline int64_t iso_floor(int64_t time, int64_t unit)
+{
+    return time / unit - (time % unit < 0);
+}
+
 /* Write at text, without a NUL, and return the length. The value must be within the bounds above. */
 size_t iso_date(char *text, int64_t days);
 /* "2024-01-31T23:59:59" with digits (0 to 6) of the fraction and zone ("Z" or "") behind. */

@@ -227,7 +227,7 @@ static int add_iso(struct mydb_statement *statement, const char *text, bool is_d
     int64_t time = iso.zoned ? zone_to_wall(zone, iso.time) : iso.time;
     struct value value = value_integer(KIND_DATETIME, time);
     if (is_date)
-        value = value_integer(KIND_DATE, time / ISO_DAY - (time % ISO_DAY < 0));
+        value = value_integer(KIND_DATE, iso_floor(time, ISO_DAY));
     MYSQL_TIME fields;
     return mydb_to_time(&value, &fields) ? add_time(statement, &fields, err) : err_memory(err);
 }

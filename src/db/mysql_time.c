@@ -139,7 +139,7 @@ bool mydb_to_time(const struct value *value, MYSQL_TIME *time)
     if (value->kind != KIND_DATETIME)
         return false;
     time->time_type = MYSQL_TIMESTAMP_DATETIME;
-    int64_t days = value->integer / ISO_DAY - (value->integer % ISO_DAY < 0);
+    int64_t days = iso_floor(value->integer, ISO_DAY);
     int64_t rest = value->integer - days * ISO_DAY;
     set_date(time, days);
     time->second_part = (unsigned long)(rest % ISO_SECOND);

@@ -69,4 +69,8 @@ static inline struct value value_integer(enum kind kind, int64_t integer)
     return value;
 }
 
+/* Orders two values of one column: as the database does for numbers, times, UUIDs and bytes; for texts by
+ * their bytes, which a collation may see otherwise. */
+int value_compare(const struct value *a, const struct value *b);
+
 #endif

@@ -59,8 +59,4 @@ void since_write_plain(struct buf *out, const struct since_shape *shape, const s
 int since_parse(struct since *since, const struct since_shape *shape, const char *text, struct arena *arena,
                 struct err *err);
 
-/* Orders two values of one column: as the database does for numbers, times, UUIDs and bytes; for texts by
- * their bytes, which a collation may see otherwise. */
-int since_compare(const struct value *a, const struct value *b);
-
 #endif

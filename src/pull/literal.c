@@ -49,7 +49,7 @@ const char *literal_time(struct arena *arena, const char *text, bool date, const
     int64_t wall = zone ? zone_to_wall(zone, time.time) : time.time;
     if (wall < ISO_TIME_MIN || wall > ISO_TIME_MAX)
         return NULL; /* the zone pushes it over the edge of the calendar */
-    size_t len = date ? iso_date(out, wall / ISO_DAY - (wall % ISO_DAY < 0)) : iso_datetime(out, wall, 6, "");
+    size_t len = date ? iso_date(out, iso_floor(wall, ISO_DAY)) : iso_datetime(out, wall, 6, "");
     if (!date) {
         out[10] = ' ';
         while (out[len - 1] == '0')

@@ -372,9 +372,9 @@ static bool is_behind(const struct pull *pull, const struct value *updated)
 {
     if (pull->last->kind == KIND_NULL)
         return true;
-    int order = since_compare(updated, pull->last);
+    int order = value_compare(updated, pull->last);
     for (size_t i = 0; order == 0 && i < pull->shape->relation->key_count; i++)
-        order = since_compare(pull->key[i], &pull->last[1 + i]);
+        order = value_compare(pull->key[i], &pull->last[1 + i]);
     return order > 0;
 }
 

@@ -11,7 +11,8 @@ static void check_links(const struct config *config)
 {
     for (size_t i = 0; i < config->source_count; i++) {
         const struct config_source *source = &config->sources[i];
-        if (!source->system || config_source(config, source->name) != source || !source->table == !source->query)
+        if (!source->system || config_source(config, source->name) != source ||
+            !source->table == !source->query)
             abort();
     }
     for (size_t i = 0; i < config->system_count; i++)

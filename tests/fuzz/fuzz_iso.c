@@ -1,4 +1,5 @@
-/* What is read as a time or a UUID is within the bounds, and is the same when it is written and read again. */
+/* What is read as a time or a UUID is within the bounds, and is the same when it is written and read again.
+ */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -27,8 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     for (size_t i = 0; i < count; i++) {
         size_t len = strlen(list[i].name);
-        if (list[i].start < last || list[i].end != list[i].start + 1 + len || list[i].end > strlen(sql) || len == 0 ||
-            sql[list[i].start] != ':' || memcmp(sql + list[i].start + 1, list[i].name, len) != 0)
+        if (list[i].start < last || list[i].end != list[i].start + 1 + len || list[i].end > strlen(sql) ||
+            len == 0 || sql[list[i].start] != ':' || memcmp(sql + list[i].start + 1, list[i].name, len) != 0)
             abort();
         last = list[i].end;
     }

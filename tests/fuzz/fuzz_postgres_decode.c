@@ -12,8 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Without those whose text is the server's own JSON or number: JSON and floats. */
 static const unsigned types[] = {
-    PG_BOOL, PG_BYTEA, PG_NAME, PG_INT8, PG_INT2, PG_INT4, PG_TEXT, PG_OID, PG_CIDR, PG_INET,
-    PG_BPCHAR, PG_VARCHAR, PG_DATE, PG_TIMESTAMP, PG_TIMESTAMPTZ, PG_NUMERIC, PG_UUID, PG_XID8,
+    PG_BOOL, PG_BYTEA,  PG_NAME,    PG_INT8, PG_INT2,      PG_INT4,        PG_TEXT,    PG_OID,  PG_CIDR,
+    PG_INET, PG_BPCHAR, PG_VARCHAR, PG_DATE, PG_TIMESTAMP, PG_TIMESTAMPTZ, PG_NUMERIC, PG_UUID, PG_XID8,
 };
 
 static bool is_word(const struct value *value, const char *word)
@@ -28,7 +28,8 @@ static bool is_possible(const struct value *value)
         for (size_t i = 0; i < value->list.count; i++)
             if (!is_possible(&value->list.items[i]))
                 return false;
-    if (value->kind != KIND_DECIMAL || is_word(value, "NaN") || is_word(value, "Infinity") || is_word(value, "-Infinity"))
+    if (value->kind != KIND_DECIMAL || is_word(value, "NaN") || is_word(value, "Infinity") ||
+        is_word(value, "-Infinity"))
         return true;
     for (size_t i = 0; i < value->text.len; i++)
         if (!memchr("-.0123456789", value->text.bytes[i], 12))
@@ -42,7 +43,8 @@ static void check(const struct value *value)
     struct buf out = {0};
     entity_value(&out, &field, value);
     /* as real numbers, since jansson knows no integers beyond 64 bits with a sign */
-    json_t *json = json_loadb(out.data, out.len, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+    json_t *json =
+        json_loadb(out.data, out.len, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
     if (!json)
         abort();
     json_decref(json);
@@ -57,7 +59,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     unsigned type = types[data[0] % (sizeof types / sizeof *types)];
     bool list = data[0] & 0x80;
-    struct column column = {.name = "c", .type = "t", .kind = list ? KIND_LIST : postgres_kind(type), .number = type,
+    struct column column = {.name = "c",
+                            .type = "t",
+                            .kind = list ? KIND_LIST : postgres_kind(type),
+                            .number = type,
                             .element = type};
     struct arena *arena = arena_new();
     char *bytes = malloc(size);

@@ -61,8 +61,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 2)
         return 0;
     struct column columns[] = {sorts[data[0] & 7], sorts[data[0] >> 3 & 7], sorts[data[1] & 7]};
-    struct relation relation = {.columns = columns, .column_count = 3, .key = (size_t *)key, .key_count = 1 + (data[1] >> 3 & 1)};
-    struct since_shape shape = {.relation = &relation, .zone = data[1] & 0x10 ? zone : NULL, .plain = data[1] & 0x20};
+    struct relation relation = {
+        .columns = columns, .column_count = 3, .key = (size_t *)key, .key_count = 1 + (data[1] >> 3 & 1)};
+    struct since_shape shape = {
+        .relation = &relation, .zone = data[1] & 0x10 ? zone : NULL, .plain = data[1] & 0x20};
     if (columns[0].position == POSITION_INTEGER)
         shape.unit = (enum config_unit)(data[1] >> 6);
     struct arena *arena = arena_new();
