@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,6 +100,7 @@ static void log_systems(const struct config *config, struct db *dbs)
 struct finish {
     struct http *http;
     sigset_t signals;
+    atomic_bool drained;
 };
 
 /* A second signal does not wait for those who are at work. */
@@ -107,8 +109,10 @@ static void *wait_again(void *arg)
     struct finish *finish = arg;
     int number;
     sigwait(&finish->signals, &number);
-    log_warning("sesam-sql", "stopping at once");
-    http_abort(finish->http);
+    if (!atomic_load(&finish->drained)) {
+        log_warning("sesam-sql", "stopping at once");
+        http_abort(finish->http);
+    }
     return NULL;
 }
 
@@ -120,8 +124,9 @@ static void wait_for_end(struct finish *finish)
     log_info("sesam-sql", "stopping: taking no more requests, finishing those at work");
     bool second = pthread_create(&impatient, NULL, wait_again, finish) == 0;
     http_drain(finish->http);
+    atomic_store(&finish->drained, true);
     if (second) {
-        pthread_cancel(impatient);
+        pthread_kill(impatient, SIGTERM); /* blocked, so only its sigwait takes it */
         pthread_join(impatient, NULL);
     }
 }

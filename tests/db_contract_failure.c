@@ -116,6 +116,12 @@ static void column_that_came_disturbs_nothing(void **state)
     assert_int_equal(read_all(session, &plan).count, 5000);
 }
 
+/* A server may tell what it is about a value. */
+static void expect_fault(const struct session *session)
+{
+    assert_true(session->err.code == ERR_DATABASE || session->err.code == ERR_VALUE);
+}
+
 /* An error while rows come must never look like their end. */
 static void expect_failing(struct session *session, int rows)
 {
@@ -129,7 +135,7 @@ static void expect_failing(struct session *session, int rows)
     if (contract->driver->read_open(session->conn, &plan, &session->err) == 0)
         assert_int_equal(read_on(session, &count), -1);
     assert_true(count <= (size_t)rows - 4000);
-    assert_int_equal(session->err.code, ERR_DATABASE);
+    expect_fault(session);
     close_and_read_again(session);
 }
 
@@ -154,7 +160,7 @@ static void error_in_an_ordered_read_is_no_end(void **state)
     struct plan plan = plan_by_updated(session, describe_query(session, query, "id"), "id");
     if (contract->driver->read_open(session->conn, &plan, &session->err) == 0)
         assert_int_equal(read_on(session, &count), -1);
-    assert_int_equal(session->err.code, ERR_DATABASE);
+    expect_fault(session);
     contract->driver->read_close(session->conn);
 }
 

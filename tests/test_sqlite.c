@@ -347,7 +347,7 @@ static void columns_have_type_kind_and_nullability(void **state)
         " f TEXT COLLATE NOCASE, g INT, twice INT AS (g * 2), kept INT AS (g * 3) STORED)");
     describe_table(world, "T");
     assert_string_equal(world->relation->title, "t");
-    assert_string_equal(world->relation->from, "main.\"t\"");
+    assert_string_equal(world->relation->from, "\"t\"");
     size_t count = sizeof expected / sizeof *expected;
     assert_int_equal(world->relation->column_count, count);
     for (size_t i = 0; i < count; i++) {

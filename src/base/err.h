@@ -13,6 +13,7 @@ enum err_code {
     ERR_GONE,      /* a token this database cannot continue from: 410 */
     ERR_DATABASE,  /* the configuration's or the schema's fault (table, column, right): 500 */
     ERR_CHANGED,   /* as ERR_DATABASE, and it smells of a changed table: read the catalogue again */
+    ERR_VALUE,     /* as ERR_DATABASE, and it was about a value: one of the request's, if it brought any */
     ERR_AWAY,      /* the database is away, or does not want us now: 503 */
     ERR_LOST,      /* as ERR_AWAY, and it was this connection that broke: another one may work */
     ERR_BUSY,      /* the pool is exhausted, a lock was not had in time: 503 */

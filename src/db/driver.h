@@ -7,7 +7,8 @@
  * return 0 or -1 with err set. The codes matter: ERR_LOST (this connection broke; another may work),
  * ERR_AWAY (server cannot be reached or does not want us), ERR_BUSY (lock wait), ERR_CHANGED (a table or
  * column is not, or no longer, there), ERR_DATABASE (rights and other faults of the configuration),
- * ERR_GONE, ERR_INPUT (a bound parameter or token does not fit the type). Texts carry the server's
+ * ERR_GONE, ERR_INPUT (a bound parameter or token does not fit the type), ERR_VALUE (the server refused a value,
+ * ours or one of the table's). Texts carry the server's
  * message but no row values: a server's DETAIL stays out. */
 #ifndef DB_DRIVER_H
 #define DB_DRIVER_H
@@ -58,8 +59,9 @@ struct relation {
     size_t *key;       /* indexes into columns: the primary key, or the named one */
     size_t key_count;  /* 0: there is none */
     bool key_unique;   /* a unique, valid, non-partial index (or the primary key) covers just these columns */
+    bool indexable;    /* it is a table, which can have indexes */
     bool updated_indexed; /* an index begins with the updated column and then the key, in this order */
-    const char *from;  /* what stands after FROM, quoted: "public"."customers", or (query) */
+    const char *from;  /* what stands after FROM, and ON, quoted: "public"."customers", or (query) */
     const char *title; /* how people call it: "public.customers", "query" */
 };
 
@@ -156,6 +158,9 @@ struct driver {
      * the nearest name as hint; a named key column that is not there too. */
     int (*describe)(struct conn *conn, const struct subject *subject, struct arena *arena,
                     struct relation **relation, struct err *err);
+
+    /* Appends a name as it stands in SQL, quoted. */
+    void (*quote)(struct conn *conn, struct buf *out, const char *name);
 
     /* reading */
 

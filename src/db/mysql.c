@@ -377,6 +377,12 @@ int mydb_run(struct conn *conn, const char *sql, const char *what, struct err *e
     return failed ? -1 : 0;
 }
 
+static void mydb_quote(struct conn *conn, struct buf *out, const char *name)
+{
+    (void)conn;
+    mydb_name(out, name);
+}
+
 const struct driver driver_mysql = {
     .type = "mysql",
     .open = connection_open,
@@ -386,6 +392,7 @@ const struct driver driver_mysql = {
     .ping = connection_ping,
     .server = connection_server,
     .describe = mydb_describe,
+    .quote = mydb_quote,
     .read_open = mydb_read_open,
     .read_next = mydb_read_next,
     .read_close = mydb_read_close,

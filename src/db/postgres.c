@@ -36,7 +36,7 @@ static const struct verdict verdicts[] = {
     {"0A000", ERR_CHANGED, NULL},
     {"28", ERR_DATABASE, "check username and password of the system, and pg_hba.conf on the server"},
     {"3D", ERR_DATABASE, "check the database's name in the system"},
-    {"22", ERR_DATABASE, NULL},
+    {"22", ERR_VALUE, NULL},
 };
 
 static int set_verdict(struct err *err, const char *state, const char *what, const char *message)
@@ -297,6 +297,11 @@ static const char *postgres_server(struct conn *conn)
     return conn->server;
 }
 
+static void postgres_quote(struct conn *conn, struct buf *out, const char *name)
+{
+    postgres_identifier(conn, out, name, NULL);
+}
+
 const struct driver driver_postgresql = {
     .type = "postgresql",
     .features = FEATURE_XMIN,
@@ -307,6 +312,7 @@ const struct driver driver_postgresql = {
     .ping = postgres_ping,
     .server = postgres_server,
     .describe = postgres_describe,
+    .quote = postgres_quote,
     .read_open = postgres_read_open,
     .read_next = postgres_read_next,
     .read_close = postgres_read_close,

@@ -46,6 +46,9 @@ int postgres_value(struct conn *conn, struct buf *out, const struct column *colu
 int postgres_select(struct conn *conn, struct buf *out, const struct plan *plan, const struct range *range,
                     uint64_t limit, struct err *err);
 
+/* Writes the statement that gives no rows, but the types of the plan's columns as they are now. */
+int postgres_probe(struct conn *conn, struct buf *out, const struct plan *plan, struct err *err);
+
 int postgres_read_open(struct conn *conn, const struct plan *plan, struct err *err);
 int postgres_read_next(struct conn *conn, const struct value **row, struct err *err);
 int postgres_read_close(struct conn *conn);

@@ -216,6 +216,9 @@ static int decode_numeric(const struct column *column, const char *bytes, size_t
     }
     if (len != 8 + 2 * (size_t)number.groups)
         return broken(column, err);
+    for (unsigned i = 0; i < number.groups; i++)
+        if (get16(number.digits + 2 * i) > 9999)
+            return broken(column, err);
     size_t room = 16 + 4 * (size_t)(number.weight > 0 ? number.weight : 0) + (size_t)number.scale;
     char *text = arena_alloc(arena, room);
     if (!text)

@@ -16,6 +16,7 @@ struct describing {
     struct relation *relation;
     struct err *err;
     const char *oid; /* of the table; NULL for a query */
+    bool inherited;  /* its rows are also those of others, which its indexes know nothing of */
 };
 
 /* tables */
@@ -45,7 +46,9 @@ static int table_missing(struct describing *d)
 static int find_table(struct describing *d)
 {
     static const char sql[] =
-        "SELECT c.oid, n.nspname, c.relname FROM pg_catalog.pg_class c"
+        "SELECT c.oid, n.nspname, c.relname, c.relkind IN ('r', 'p', 'm'),"
+        " c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid)"
+        " FROM pg_catalog.pg_class c"
         " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
         " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND CASE WHEN $1::text IS NULL"
         " THEN c.oid = pg_catalog.to_regclass(pg_catalog.quote_ident($2)) ELSE n.nspname = $1 AND c.relname = $2 END";
@@ -65,6 +68,8 @@ static int find_table(struct describing *d)
     if (postgres_identifier(d->conn, &from, PQgetvalue(result, 0, 2), d->err))
         goto out;
     d->oid = arena_strdup(d->arena, PQgetvalue(result, 0, 0));
+    d->relation->indexable = PQgetvalue(result, 0, 3)[0] == 't';
+    d->inherited = PQgetvalue(result, 0, 4)[0] == 't';
     d->relation->from = buf_text(&from) ? arena_strdup(d->arena, from.data) : NULL;
     d->relation->title = arena_printf(d->arena, "%s.%s", PQgetvalue(result, 0, 1), PQgetvalue(result, 0, 2));
     failed = d->oid && d->relation->from && d->relation->title ? 0 : err_memory(d->err);
@@ -304,7 +309,7 @@ static void judge_index(struct describing *d, const PGresult *indexes, int first
         only_key = only_key && is_key_column(relation, name);
         ordered = ordered && (!wanted || strcmp(wanted, name) == 0);
     }
-    if (PQgetvalue(indexes, first, 2)[0] == 't' && only_key)
+    if (PQgetvalue(indexes, first, 2)[0] == 't' && only_key && !d->inherited)
         relation->key_unique = true;
     if (ordered && columns > relation->key_count)
         relation->updated_indexed = true;

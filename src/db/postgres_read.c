@@ -38,23 +38,53 @@ static int begin_snapshot(struct conn *conn, struct err *err)
     return failed;
 }
 
+/* A binary row does not tell its types, so they are asked for with it. */
+static int check_types(struct conn *conn, const PGresult *probe, struct err *err)
+{
+    const struct plan *plan = conn->read->plan;
+    for (size_t i = 0; i < plan->column_count; i++) {
+        const struct column *column = conn->read->columns[i];
+        if (PQftype(probe, (int)i) != column->number || PQfmod(probe, (int)i) != column->modifier)
+            return err_set(err, ERR_CHANGED, "column '%s' of %s is no %s any more", column->name, plan->relation->title,
+                           column->type);
+    }
+    return 0;
+}
+
+/* Reads results until the server sends rows of the COPY, or fails. */
+static int await_copy(struct conn *conn, struct err *err)
+{
+    int failed = 0;
+    for (PGresult *result; (result = PQgetResult(conn->pg)); PQclear(result)) {
+        ExecStatusType status = PQresultStatus(result);
+        if (status == PGRES_TUPLES_OK && !failed)
+            failed = check_types(conn, result, err);
+        else if (status == PGRES_COPY_OUT) {
+            conn->read->copying = true;
+            PQclear(result);
+            return failed;
+        } else if (!failed)
+            failed = read_failed(conn, result, err);
+    }
+    return failed ? failed : read_failed(conn, NULL, err);
+}
+
+/* Two statements in one message are one transaction: the lock that the first takes keeps the types as it
+ * told them until the second is done. */
 static int start_copy(struct conn *conn, const struct range *range, struct err *err)
 {
     struct read *read = conn->read;
     struct buf sql = {0};
-    buf_puts(&sql, "COPY (");
-    int failed = postgres_select(conn, &sql, read->plan, range, read->left, err);
+    int failed = postgres_probe(conn, &sql, read->plan, err);
+    buf_puts(&sql, "; COPY (");
+    failed = failed || postgres_select(conn, &sql, read->plan, range, read->left, err) ? -1 : 0;
     buf_puts(&sql, ") TO STDOUT (FORMAT binary)");
     const char *text = buf_text(&sql);
     if (!failed && !text)
         failed = err_memory(err);
-    if (!failed) {
-        PGresult *result = PQexec(conn->pg, text);
-        if (PQresultStatus(result) != PGRES_COPY_OUT)
-            failed = read_failed(conn, result, err);
-        PQclear(result);
-    }
-    read->copying = !failed;
+    if (!failed)
+        failed = PQsendQuery(conn->pg, text) ? await_copy(conn, err) : read_failed(conn, NULL, err);
+    read->failed = read->failed || failed;
     read->begun = false;
     buf_free(&sql);
     return failed;

@@ -48,10 +48,18 @@ int postgres_value(struct conn *conn, struct buf *out, const struct column *colu
         buf_puts(out, value->boolean ? "true" : "false");
         return 0;
     case KIND_INT:
-        buf_printf(out, "'%" PRId64 "'::%s", value->integer, column->cast);
+        /* A bare number takes the type that holds it, so one beyond a smaller column is no error, and the
+         * integer types compare with each other by the index. */
+        if (column->number == PG_INT2 || column->number == PG_INT4 || column->number == PG_INT8)
+            buf_printf(out, "(%" PRId64 ")", value->integer);
+        else
+            buf_printf(out, "'%" PRId64 "'::%s", value->integer, column->cast);
         return 0;
     case KIND_UINT:
-        buf_printf(out, "'%" PRIu64 "'::%s", value->natural, column->cast);
+        if (column->number == PG_XID8)
+            buf_printf(out, "'%" PRIu64 "'::%s", value->natural, column->cast);
+        else
+            buf_printf(out, "(%" PRIu64 ")", value->natural);
         return 0;
     case KIND_DATETIME:
     case KIND_DATE:
@@ -141,7 +149,8 @@ static int put_column(struct conn *conn, struct buf *out, const struct column *c
     return postgres_identifier(conn, out, column->name, err);
 }
 
-static int put_select(struct conn *conn, struct buf *out, const struct plan *plan, struct err *err)
+/* plain: the columns as they are, not as they are best read. */
+static int put_select(struct conn *conn, struct buf *out, const struct plan *plan, bool plain, struct err *err)
 {
     buf_puts(out, "SELECT ");
     for (size_t i = 0; i < plan->column_count; i++) {
@@ -150,7 +159,7 @@ static int put_select(struct conn *conn, struct buf *out, const struct plan *pla
             buf_puts(out, ", ");
         if (put_column(conn, out, column, err))
             return -1;
-        if (column->expression)
+        if (column->expression && !plain)
             buf_puts(out, column->expression);
     }
     if (plan->xmin)
@@ -239,6 +248,10 @@ static int put_filters(struct conn *conn, struct buf *out, const struct plan *pl
         if (put_column(conn, out, column, err))
             return -1;
         buf_puts(out, " = ");
+        if (column->kind == KIND_INT && column->number != PG_OID) {
+            buf_printf(out, "(%s)", filter->value.text); /* digits, checked where they came in */
+            continue;
+        }
         const char *text = filter->value.type == CONFIG_BOOL ? filter->value.boolean ? "true" : "false"
                                                              : filter->value.text;
         if (typed_literal(conn, out, text, strlen(text), column->cast, err))
@@ -269,11 +282,19 @@ static int put_order(struct conn *conn, struct buf *out, const struct plan *plan
     return 0;
 }
 
+int postgres_probe(struct conn *conn, struct buf *out, const struct plan *plan, struct err *err)
+{
+    if (put_select(conn, out, plan, true, err) || put_from(conn, out, plan, err))
+        return -1;
+    buf_puts(out, " WHERE false");
+    return buf_failed(out) ? err_memory(err) : 0;
+}
+
 int postgres_select(struct conn *conn, struct buf *out, const struct plan *plan, const struct range *range,
                     uint64_t limit, struct err *err)
 {
     const char *link = " WHERE ";
-    if (put_select(conn, out, plan, err) || put_from(conn, out, plan, err) ||
+    if (put_select(conn, out, plan, false, err) || put_from(conn, out, plan, err) ||
         (range && put_range(conn, out, plan, range, &link, err)) || put_filters(conn, out, plan, &link, err) ||
         put_order(conn, out, plan, range, err))
         return -1;

@@ -311,6 +311,12 @@ static const char *sqlite_server(struct conn *conn)
     return conn->server;
 }
 
+static void sqlite_quote(struct conn *conn, struct buf *out, const char *name)
+{
+    (void)conn;
+    sqlite_identifier(out, name);
+}
+
 const struct driver driver_sqlite = {
     .type = "sqlite",
     .features = 0,
@@ -321,6 +327,7 @@ const struct driver driver_sqlite = {
     .ping = sqlite_ping,
     .server = sqlite_server,
     .describe = sqlite_describe,
+    .quote = sqlite_quote,
     .read_open = sqlite_read_open,
     .read_next = sqlite_read_next,
     .read_close = sqlite_read_close,

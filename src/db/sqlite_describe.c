@@ -146,12 +146,12 @@ static int no_table(struct conn *conn, const char *wanted, struct err *err)
 
 /* Names of tables are the same in upper and lower case. */
 static int find_table(struct conn *conn, const char *wanted, struct arena *arena, const char **name,
-                      struct err *err)
+                      bool *is_table, struct err *err)
 {
     sqlite3_stmt *stmt = NULL;
     int found = -1;
     if (sqlite_prepare(conn,
-                       "SELECT name FROM main.sqlite_master"
+                       "SELECT name, type = 'table' FROM main.sqlite_master"
                        " WHERE type IN ('table', 'view') AND name = ?1 COLLATE NOCASE",
                        &stmt, attempt, err) ||
         bind_text(conn, stmt, 1, wanted, err) || (found = sqlite_step(conn, stmt, attempt, err)) < 0)
@@ -161,6 +161,7 @@ static int find_table(struct conn *conn, const char *wanted, struct arena *arena
         goto out;
     }
     *name = text_of(stmt, 0, arena);
+    *is_table = sqlite3_column_int(stmt, 1);
     found = *name ? 0 : err_memory(err);
 out:
     sqlite3_finalize(stmt);
@@ -317,10 +318,9 @@ static int describe_table(struct conn *conn, const struct subject *subject, stru
                 subject->schema);
         return err_hint(err, "a SQLite file has one schema, 'main'");
     }
-    if (find_table(conn, subject->table, arena, &table.name, err) || find_strict(conn, &table, err) ||
+    if (find_table(conn, subject->table, arena, &table.name, &relation->indexable, err) || find_strict(conn, &table, err) ||
         read_columns(conn, &table, relation, arena, err) || find_rowid(conn, &table, relation, err))
         return -1;
-    buf_puts(&from, "main.");
     sqlite_identifier(&from, table.name);
     relation->from = buf_text(&from) ? arena_strdup(arena, from.data) : NULL;
     buf_free(&from);

@@ -55,19 +55,31 @@ static void put_hex(struct buf *out, const char *bytes, size_t len)
     }
 }
 
-static void put_class(struct buf *out, const struct column *column, const struct value *value)
+static bool is_odd_text(const struct value *value)
 {
-    if (column->position != POSITION_ANY)
-        return;
-    bool whole = value->kind == KIND_INT || value->kind == KIND_UINT;
-    buf_putc(out, whole ? 'i' : value->kind == KIND_FLOAT ? 'r' : value->kind == KIND_BYTES ? 'x' : 't');
+    return value->kind == KIND_TEXT && !json_write_is_utf8(value->text.bytes, value->text.len);
 }
 
-int part_write(struct buf *out, const struct column *column, bool local,
-                    const struct value *value, struct err *err)
+static void put_class(struct buf *out, const struct value *value)
+{
+    bool whole = value->kind == KIND_INT || value->kind == KIND_UINT;
+    buf_putc(out, whole                        ? 'i'
+                  : value->kind == KIND_FLOAT ? 'r'
+                  : value->kind == KIND_BYTES ? 'x'
+                  : is_odd_text(value)        ? 'u'
+                                              : 't');
+}
+
+int part_write(struct buf *out, const struct column *column, bool local, const struct value *value, struct err *err)
 {
     char text[ISO_SIZE];
-    put_class(out, column, value);
+    if (column->position == POSITION_ANY) {
+        put_class(out, value);
+        if (is_odd_text(value)) {
+            put_hex(out, value->text.bytes, value->text.len);
+            return 0;
+        }
+    }
     switch (value->kind) {
     case KIND_INT:
         put_integer(out, value->integer);
@@ -228,6 +240,11 @@ static int parse_any_part(const char *text, size_t len, struct arena *arena, str
         return parse_escaped(text + 1, len - 1, KIND_FLOAT, arena, value);
     case 't':
         return parse_escaped(text + 1, len - 1, KIND_TEXT, arena, value);
+    case 'u':
+        if (parse_hex(text + 1, len - 1, arena, value))
+            return -1;
+        value->kind = KIND_TEXT;
+        return is_odd_text(value) ? 0 : -1;
     case 'x':
         return parse_hex(text + 1, len - 1, arena, value);
     default:

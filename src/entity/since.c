@@ -127,10 +127,14 @@ static int64_t lowest_wall(const struct zone *zone, int64_t time)
     return wall < ISO_TIME_MIN ? ISO_TIME_MIN : wall > ISO_TIME_MAX ? ISO_TIME_MAX : wall;
 }
 
-/* The lowest ISO text of this time or a later one: with a space, which is lower than "T", and without what
- * may be left out. */
+/* No clock is further behind UTC. */
+#define FARTHEST_ZONE (15 * 3600 * ISO_SECOND)
+
+/* The lowest ISO text of this time or a later one: on the clock of the farthest zone, with a space, which is
+ * lower than "T", and without what may be left out. */
 static int lowest_text(int64_t time, struct arena *arena, struct value *value)
 {
+    time = time - ISO_TIME_MIN < FARTHEST_ZONE ? ISO_TIME_MIN : time - FARTHEST_ZONE;
     char *text = arena_alloc(arena, ISO_SIZE);
     if (!text)
         return -1;
@@ -201,6 +205,36 @@ static int from_integer(const struct column *column, const char *text, struct va
     return 0;
 }
 
+/* Digits, a point and an exponent, as databases write numbers. */
+static bool is_number(const char *text)
+{
+    char *end;
+    bool begins = (*text >= '0' && *text <= '9') || (*text == '-' && text[1] >= '0' && text[1] <= '9');
+    if (!begins || strspn(text, "0123456789.eE+-") != strlen(text))
+        return false;
+    strtod(text, &end);
+    return *end == '\0';
+}
+
+static int from_number(const struct column *column, const char *text, struct value *value)
+{
+    bool numeric = column->kind == KIND_DECIMAL || column->kind == KIND_FLOAT;
+    if (!numeric && column->position != POSITION_ANY)
+        return -1;
+    *value = value_text(numeric ? column->kind : KIND_FLOAT, text, strlen(text));
+    return 0;
+}
+
+/* What stands in a column of times, but is none that we can count. */
+static bool is_odd_time(const struct column *column, const char *text)
+{
+    size_t len = strlen(text);
+    if (column->position != POSITION_DATETIME && column->position != POSITION_DATE)
+        return false;
+    return strcmp(text, "infinity") == 0 || strcmp(text, "-infinity") == 0 || strncmp(text, "0000-", 5) == 0 ||
+           (len > 3 && strcmp(text + len - 3, " BC") == 0);
+}
+
 static int parse_plain(struct since *since, const struct since_shape *shape, const char *text, struct arena *arena,
                        struct value *value)
 {
@@ -211,7 +245,10 @@ static int parse_plain(struct since *since, const struct since_shape *shape, con
         return from_integer(column, text, value);
     if (iso_parse(text, strlen(text), &time) == 0)
         return from_time(since, shape, time.time, arena, value);
-    if (!shape->plain || column->kind != KIND_TEXT || !json_write_is_utf8(text, strlen(text)))
+    if (is_number(text) && from_number(column, text, value) == 0)
+        return 0;
+    bool texts = column->kind == KIND_TEXT || is_odd_time(column, text);
+    if (!shape->plain || !texts || !json_write_is_utf8(text, strlen(text)))
         return -1;
     *value = value_text(KIND_TEXT, text, strlen(text)); /* our own plain token of a text */
     return 0;

@@ -11,7 +11,8 @@
  *     datetime = "2024-01-31T23:59:59.123456Z", without "Z" as it stands in a zone-less column
  *     date, uuid as in entities; bytes in hexadecimal; "true" and "false"
  *     text     = its UTF-8 with bytes below "$" written as "#" and the byte plus 0x40; "#" if it is empty
- *     any      = a letter for the storage class ("i", "r", "t", "x") and one of the above (SQLite)
+ *     any      = a letter for the storage class ("i", "r", "t", "x") and one of the above (SQLite);
+ *                "u" and hexadecimal is a text that is not UTF-8
  *
  * Besides tokens, since may be a plain datetime, date or integer, which means "at or after". */
 #ifndef ENTITY_SINCE_H

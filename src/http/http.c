@@ -43,13 +43,19 @@ struct work {
     struct reply reply;
 };
 
+/* Rounded up: the library takes 0 for no timeout. */
+static unsigned whole_seconds(double seconds)
+{
+    unsigned whole = (unsigned)seconds;
+    return whole + (whole < seconds);
+}
+
 /* A timeout of 0 is none; setting it anew also starts it anew. So the time that a thread is blocked in a
  * database does not count as the client's idleness. */
 static void set_timeout(struct work *work, double seconds)
 {
-    unsigned whole = seconds > 0 && seconds < 1 ? 1 : (unsigned)seconds;
     MHD_set_connection_option(work->connection, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
-    MHD_set_connection_option(work->connection, MHD_CONNECTION_OPTION_TIMEOUT, whole);
+    MHD_set_connection_option(work->connection, MHD_CONNECTION_OPTION_TIMEOUT, whole_seconds(seconds));
 }
 
 static const struct config_listen *listen_of(const struct http *http)
@@ -68,9 +74,6 @@ static void *begin_work(void *arg, const char *uri, struct MHD_Connection *conne
     work->connection = connection;
     work->uri = strdup(uri);
     cancel_init(&work->cancel);
-    pthread_mutex_lock(&work->http->mutex);
-    work->http->working++;
-    pthread_mutex_unlock(&work->http->mutex);
     return work;
 }
 
@@ -102,12 +105,14 @@ static void end_work(void *arg, struct MHD_Connection *connection, void **memory
         watch_remove(http->watch, &work->watched);
     routes_finish(http->service, &work->reply, why_ended(code, work));
     cancel_destroy(&work->cancel);
+    if (work->answered) {
+        pthread_mutex_lock(&http->mutex);
+        if (--http->working == 0)
+            pthread_cond_broadcast(&http->idle);
+        pthread_mutex_unlock(&http->mutex);
+    }
     free(work->uri);
     free(work);
-    pthread_mutex_lock(&http->mutex);
-    if (--http->working == 0)
-        pthread_cond_broadcast(&http->idle);
-    pthread_mutex_unlock(&http->mutex);
 }
 
 static void watch_client(struct work *work)
@@ -217,6 +222,9 @@ static enum MHD_Result answer_now(struct work *work, const char *method, bool am
         .cancel = &work->cancel,
     };
     work->answered = true;
+    pthread_mutex_lock(&work->http->mutex);
+    work->http->working++;
+    pthread_mutex_unlock(&work->http->mutex);
     watch_client(work);
     routes_answer(work->http->service, &request, &work->reply);
     return send_reply(work);
@@ -276,7 +284,7 @@ static struct MHD_Daemon *start_daemon(struct http *http)
     OPTION(MHD_OPTION_LISTEN_SOCKET, http->listener.fd, NULL);
     OPTION(MHD_OPTION_CONNECTION_LIMIT, config->max_connections + SPARE_CONNECTIONS, NULL);
     OPTION(MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL);
-    OPTION(MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)config->request_timeout, NULL);
+    OPTION(MHD_OPTION_CONNECTION_TIMEOUT, whole_seconds(config->request_timeout), NULL);
     OPTION(MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL);
     if (http->listener.certificate) {
         OPTION(MHD_OPTION_HTTPS_MEM_CERT, 0, http->listener.certificate);

@@ -1,6 +1,7 @@
 #include "http/query.h"
 
 #include <string.h>
+#include <strings.h>
 
 static int digit(char c)
 {
@@ -54,8 +55,17 @@ static int parse_parameter(struct query *query, char *text, struct err *err)
     return 0;
 }
 
+/* A target may come with scheme and host, as to a proxy (RFC 9112, 3.2.2). */
+static char *without_host(char *uri)
+{
+    char *host = strncasecmp(uri, "http://", 7) == 0 ? uri + 7 : strncasecmp(uri, "https://", 8) == 0 ? uri + 8 : NULL;
+    char *path = host ? strchr(host, '/') : NULL;
+    return path ? path : uri;
+}
+
 int query_parse(struct query *query, char *uri, struct arena *arena, struct err *err)
 {
+    uri = without_host(uri);
     char *rest = strchr(uri, '?');
     *query = (struct query){.path = uri};
     if (rest) {

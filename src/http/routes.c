@@ -52,8 +52,13 @@ static void put_name(struct buf *out, const char *name)
 static void put_member(struct buf *out, const char *name, const char *text)
 {
     put_name(out, name);
-    if (json_write_string(out, text, strlen(text)))
-        buf_puts(out, "\"(not UTF-8)\"");
+    if (json_write_string(out, text, strlen(text)) == 0)
+        return;
+    /* a text of the client's that is not UTF-8, or that was cut within a character */
+    buf_putc(out, '"');
+    for (; *text; text++)
+        json_write_chars(out, (unsigned char)*text < 0x80 ? text : "?", 1);
+    buf_putc(out, '"');
 }
 
 void routes_problem(struct reply *reply, unsigned status, const char *detail, const char *hint)
@@ -257,7 +262,8 @@ static void get_ready(struct exchange *exchange)
     const char *only = parameter(exchange, "system");
     size_t asked;
     begin_json(exchange);
-    size_t ready = status_ready(service->config, service->dbs, only, &exchange->reply->body, &asked);
+    bool known = auth_allows(&service->config->listen, exchange->request->authorization);
+    size_t ready = status_ready(service->config, service->dbs, only, known, &exchange->reply->body, &asked);
     bool draining = atomic_load(&service->draining);
     if (only && !asked)
         routes_problem(exchange->reply, 404, "there is no such system", NULL);
@@ -311,6 +317,7 @@ static void route(struct exchange *exchange)
     const struct config_listen *listen = &exchange->service->config->listen;
     if (!(found && found->open) && !auth_allows(listen, request->authorization)) {
         routes_problem(reply, 401, "the request carries no valid credentials", NULL);
+        log_warning("http", "answered 401: a request carries no valid credentials");
         reply->challenge = auth_challenge(listen);
     } else if (!found) {
         routes_problem(reply, 404, "there is nothing at this path", "try /sources, /sinks, /health or /ready");

@@ -1,7 +1,8 @@
 #include "ops/check.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "pull/request.h"
 
 struct check {
     FILE *out;
@@ -38,22 +39,32 @@ static void list_key(FILE *out, const struct relation *relation)
         fprintf(out, "%s%s", i ? ", " : "", relation->columns[relation->key[i]].name);
 }
 
-/* The plan of a read that is only a look: all rows, no parameters given. */
-static void plan_look(struct plan *plan, struct bound *bounds, const struct config_source *config,
-                      const struct relation *relation)
+/* A source that is looked at, on a connection. */
+struct look {
+    struct check *check;
+    const struct source *source;
+    const struct config_source *config;
+    const struct driver *driver;
+    struct conn *conn;
+    const struct shape *shape;
+    const struct relation *relation;
+    struct wanted wanted; /* the parameters' defaults */
+    struct err *err;
+};
+
+/* The plan of a read that is only a look: all rows, the parameters' defaults. */
+static struct plan plan_look(const struct look *look)
 {
-    *plan = (struct plan){
-        .relation = relation,
-        .query = config->query,
+    return (struct plan){
+        .relation = look->relation,
+        .query = look->config->query,
         .updated = SIZE_MAX,
         .order = ORDER_NONE,
         .limit = UINT64_MAX,
-        .bounds = bounds,
-        .bound_count = config->parameter_count,
-        .fetch_size = config->fetch_size,
+        .bounds = look->wanted.bounds,
+        .bound_count = look->wanted.bound_count,
+        .fetch_size = look->config->fetch_size,
     };
-    for (size_t i = 0; i < config->parameter_count; i++)
-        bounds[i] = (struct bound){.parameter = &config->parameters[i]};
 }
 
 /* Appends the key's parts, each with its length, so that no two keys look the same. A NULL part is -1. */
@@ -71,17 +82,17 @@ static int write_key(struct buf *out, const struct value *row, const struct shap
 }
 
 /* Reads the keys in order, where equal ones are neighbours. */
-static int compare_keys(const struct driver *driver, struct conn *conn, const struct shape *shape, struct err *err)
+static int compare_keys(const struct look *look)
 {
     struct buf key = {0}, before = {0};
     const struct value *row;
-    int got, failed = 0;
-    while (!failed && (got = driver->read_next(conn, &row, err)) > 0) {
+    int got = 1, failed = 0;
+    while (!failed && (got = look->driver->read_next(look->conn, &row, look->err)) > 0) {
         struct buf swap = before;
-        if (write_key(&key, row, shape))
-            failed = err_set(err, ERR_DATABASE, "a row has NULL in its key");
+        if (write_key(&key, row, look->shape))
+            failed = err_set(look->err, ERR_DATABASE, "a row has NULL in its key");
         else if (before.len && key.len == before.len && memcmp(key.data, before.data, key.len) == 0)
-            failed = err_set(err, ERR_DATABASE, "its key is not unique: more than one row has the same");
+            failed = err_set(look->err, ERR_DATABASE, "its key is not unique: more than one row has the same");
         before = key;
         key = swap;
     }
@@ -91,61 +102,82 @@ static int compare_keys(const struct driver *driver, struct conn *conn, const st
 }
 
 /* Where no index promises that the key is unique and never NULL, the rows tell whether it is. */
-static int look_at_keys(struct check *check, const struct source *source, const struct driver *driver, struct conn *conn,
-                        const struct shape *shape, struct err *err)
+static int look_at_keys(const struct look *look)
 {
-    const struct config_source *config = source_config(source);
-    struct bound *bounds = calloc(config->parameter_count + 1, sizeof *bounds);
-    struct plan plan;
-    if (!bounds)
-        return err_memory(err);
-    plan_look(&plan, bounds, config, shape->relation);
-    plan.columns = shape->relation->key;
-    plan.column_count = shape->relation->key_count;
+    struct plan plan = plan_look(look);
+    plan.columns = look->relation->key;
+    plan.column_count = look->relation->key_count;
     plan.order = ORDER_KEY;
-    int failed = driver->read_open(conn, &plan, err) || compare_keys(driver, conn, shape, err) ? -1 : 0;
-    check->worn |= driver->read_close(conn) != 0;
-    free(bounds);
+    int failed = look->driver->read_open(look->conn, &plan, look->err) || compare_keys(look) ? -1 : 0;
+    look->check->worn |= look->driver->read_close(look->conn) != 0;
     if (failed)
-        err_hint(err, "choose a primary_key that is unique and never NULL for source '%s'", config->name);
+        err_hint(look->err, "choose a primary_key that is unique and never NULL for source '%s'", look->config->name);
     return failed;
 }
 
-static int check_key(struct check *check, const struct source *source, const struct driver *driver, struct conn *conn,
-                     const struct shape *shape, struct err *err)
+static int check_key(const struct look *look)
 {
-    const struct relation *relation = shape->relation;
+    const struct relation *relation = look->relation;
     bool nullable = false;
     for (size_t i = 0; i < relation->key_count; i++)
         nullable = nullable || relation->columns[relation->key[i]].nullable;
     bool sure = relation->key_unique && !nullable;
-    int failed = sure ? 0 : look_at_keys(check, source, driver, conn, shape, err);
-    fprintf(check->out, "  key: ");
-    list_key(check->out, relation);
-    fprintf(check->out, sure ? " (unique and never NULL)\n" : failed ? "\n" : " (unique and never NULL now, but no index promises it)\n");
+    int failed = sure ? 0 : look_at_keys(look);
+    fprintf(look->check->out, "  key: ");
+    list_key(look->check->out, relation);
+    fprintf(look->check->out, sure     ? " (unique and never NULL)\n"
+                              : failed ? "\n"
+                                       : " (unique and never NULL now, but no index promises it)\n");
     return failed;
 }
 
-static void check_updated(struct check *check, const struct config_source *config, const struct relation *relation)
+/* The statement that makes the index; NULL when there is no memory. */
+static const char *index_statement(const struct look *look, struct buf *out)
 {
+    const struct relation *relation = look->relation;
+    const char *updated = look->config->updated_column;
+    char name[64];
+    snprintf(name, sizeof name, "%.40s_sesam_sql", look->config->table);
+    buf_puts(out, "CREATE INDEX ");
+    look->driver->quote(look->conn, out, name);
+    buf_printf(out, " ON %s (", relation->from);
+    look->driver->quote(look->conn, out, updated);
+    for (size_t i = 0; i < relation->key_count; i++) {
+        const char *part = relation->columns[relation->key[i]].name;
+        if (strcmp(part, updated) == 0)
+            continue;
+        buf_puts(out, ", ");
+        look->driver->quote(look->conn, out, part);
+    }
+    buf_puts(out, ");");
+    return buf_text(out);
+}
+
+static void advise_index(const struct look *look)
+{
+    struct buf statement = {0};
+    if (look->relation->updated_indexed || !look->relation->indexable)
+        return;
+    if (index_statement(look, &statement))
+        fprintf(look->check->out, "  advice: no index serves the order of the reads; mend with:\n    %s\n", statement.data);
+    buf_free(&statement);
+}
+
+static void check_updated(const struct look *look)
+{
+    const struct config_source *config = look->config;
+    FILE *out = look->check->out;
     if (!config->updated_column) {
-        fprintf(check->out, "  updated column: none, only full reads\n");
+        fprintf(out, "  updated column: none, only full reads\n");
         return;
     }
-    for (size_t i = 0; i < relation->column_count; i++)
-        if (strcmp(relation->columns[i].name, config->updated_column) == 0)
-            fprintf(check->out, "  updated column: %s, %s%s\n", config->updated_column, relation->columns[i].type,
-                    relation->columns[i].nullable ? ", may be NULL: such rows come in full reads only" : "");
+    const struct column *column = &look->relation->columns[look->shape->since.updated];
+    fprintf(out, "  updated column: %s, %s%s\n", column->name, column->type,
+            column->nullable ? ", may be NULL: such rows come in full reads only" : "");
     if (config->late_commits.mode != LATE_IGNORE)
-        fprintf(check->out, "  horizon: not in this version; rows that are committed late can be missed until the next "
-                            "full read\n");
-    if (relation->updated_indexed || !config->table)
-        return;
-    fprintf(check->out, "  advice: no index serves the order of the reads; mend with:\n    CREATE INDEX ON %s (%s",
-            relation->title, config->updated_column);
-    for (size_t i = 0; i < relation->key_count; i++)
-        fprintf(check->out, ", %s", relation->columns[relation->key[i]].name);
-    fprintf(check->out, ");\n");
+        fprintf(out, "  horizon: not in this version; rows that are committed late can be missed until the next full read\n");
+    if (config->table)
+        advise_index(look);
 }
 
 static void list_columns(struct check *check, const struct shape *shape)
@@ -159,27 +191,71 @@ static void list_columns(struct check *check, const struct shape *shape)
     fprintf(check->out, "\n");
 }
 
-/* A row, any row: whether it may be read is best known by reading. */
-static int try_read(struct check *check, const struct driver *driver, struct conn *conn, const struct source *source,
-                    const struct shape *shape, struct err *err)
+static int read_all(const struct look *look, const struct plan *plan)
 {
-    const struct config_source *config = source_config(source);
     const struct value *row;
-    struct bound *bounds = calloc(config->parameter_count + 1, sizeof *bounds);
-    struct plan plan;
-    if (!bounds)
-        return err_memory(err);
-    plan_look(&plan, bounds, config, shape->relation);
-    plan.columns = shape->columns;
-    plan.column_count = shape->column_count;
-    plan.limit = 1;
-    plan.xmin = shape->xmin.prefix != NULL;
-    int got = driver->read_open(conn, &plan, err) ? -1 : 1;
+    int got = look->driver->read_open(look->conn, plan, look->err) ? -1 : 1;
     while (got > 0)
-        got = driver->read_next(conn, &row, err);
-    check->worn |= driver->read_close(conn) != 0;
-    free(bounds);
+        got = look->driver->read_next(look->conn, &row, look->err);
+    look->check->worn |= look->driver->read_close(look->conn) != 0;
     return got;
+}
+
+/* A value of the updated column's kind, whichever. */
+static void some_value(const struct column *column, struct value *value)
+{
+    static const char zeros[16];
+    switch (column->position) {
+    case POSITION_INTEGER:
+    case POSITION_ANY:
+        value_set_integer(value, KIND_INT, 0);
+        break;
+    case POSITION_DATETIME:
+    case POSITION_DATE:
+        value_set_integer(value, column->kind, 0);
+        break;
+    case POSITION_UUID:
+        value_set_text(value, KIND_UUID, zeros, sizeof zeros);
+        break;
+    default:
+        value_set_text(value, KIND_TEXT, "0", 1);
+    }
+}
+
+/* A row, any row: whether it may be read is best known by reading. So is whether an updated_query can run. */
+static int try_read(const struct look *look)
+{
+    struct plan plan = plan_look(look);
+    struct value since;
+    plan.columns = look->shape->columns;
+    plan.column_count = look->shape->column_count;
+    plan.limit = 1;
+    plan.xmin = look->shape->xmin.prefix != NULL;
+    if (read_all(look, &plan))
+        return -1;
+    if (!look->config->updated_query)
+        return 0;
+    some_value(&look->relation->columns[look->shape->since.updated], &since);
+    plan.query = look->config->updated_query;
+    plan.updated = look->shape->since.updated;
+    plan.since = &since;
+    plan.xmin = false;
+    if (read_all(look, &plan) == 0)
+        return 0;
+    return err_hint(look->err, "look at the updated_query of source '%s'", look->config->name);
+}
+
+static void look_at_source(struct look *look, struct arena *arena)
+{
+    struct err required = {0};
+    bool given = request_defaults(&look->wanted, look->source, arena, &required) == 0;
+    int failed = given ? check_key(look) : 0;
+    check_updated(look);
+    list_columns(look->check, look->shape);
+    if (!given)
+        fprintf(look->check->out, "  not looked at: its rows, because %s\n", required.text);
+    else if (failed || try_read(look))
+        problem(look->check, look->err);
 }
 
 static void check_source(struct check *check, struct source *source)
@@ -189,26 +265,26 @@ static void check_source(struct check *check, struct source *source)
     struct err err = {0};
     struct conn *conn = NULL;
     struct shape *shape = NULL;
+    struct arena *arena = arena_new();
     bool fresh;
     check->worn = false;
     fprintf(check->out, "source %s: ", config->name);
-    if (pool_take(db->pool, NULL, &conn, &fresh, &err)) {
+    if (!arena || pool_take(db->pool, NULL, &conn, &fresh, &err)) {
         fprintf(check->out, "system %s does not answer\n", db->system->name);
         check->problems++;
+        arena_free(arena);
         return;
     }
     if (source_take(source, conn, true, &shape, &fresh, &err)) {
         fprintf(check->out, "%s\n", config->table ? config->table : "query");
         problem(check, &err);
     } else {
+        struct look look = {check, source, config, db->driver, conn, shape, shape->relation, {0}, &err};
         fprintf(check->out, "%s\n", shape->relation->title);
-        int failed = check_key(check, source, db->driver, conn, shape, &err);
-        check_updated(check, config, shape->relation);
-        list_columns(check, shape);
-        if (failed || try_read(check, db->driver, conn, source, shape, &err))
-            problem(check, &err);
+        look_at_source(&look, arena);
     }
     source_give(shape);
+    arena_free(arena);
     pool_give(db->pool, NULL, conn, check->worn || err.code ? "a check failed on it" : NULL);
 }
 

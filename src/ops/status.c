@@ -48,7 +48,8 @@ static void put_text(struct buf *out, const char *text)
         buf_puts(out, "\"(not UTF-8)\"");
 }
 
-size_t status_ready(const struct config *config, struct db *dbs, const char *only, struct buf *out, size_t *asked)
+size_t status_ready(const struct config *config, struct db *dbs, const char *only, bool details, struct buf *out,
+                    size_t *asked)
 {
     size_t ready = 0;
     *asked = 0;
@@ -61,11 +62,12 @@ size_t status_ready(const struct config *config, struct db *dbs, const char *onl
         ready += answered;
         buf_puts(out, (*asked)++ ? ",\n" : "");
         put_text(out, config->systems[i].name);
-        buf_puts(out, answered ? ":{\"ready\":true}" : ":{\"ready\":false,\"detail\":");
-        if (!answered) {
+        buf_puts(out, answered ? ":{\"ready\":true" : ":{\"ready\":false");
+        if (!answered && details) {
+            buf_puts(out, ",\"detail\":");
             put_text(out, err.text);
-            buf_putc(out, '}');
         }
+        buf_putc(out, '}');
     }
     buf_puts(out, "}\n");
     return ready;

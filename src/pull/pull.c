@@ -97,6 +97,12 @@ static bool goes_unordered(const struct pull *pull)
            pull->wanted.limit == UINT64_MAX;
 }
 
+/* Rows that are left out here must not count for a limit there. */
+static bool counts_itself(const struct pull *pull)
+{
+    return pull->wanted.since.by_time || pull->wanted.filter_count;
+}
+
 static void plan_read(struct pull *pull)
 {
     const struct config_source *config = source_config(pull->source);
@@ -111,8 +117,7 @@ static void plan_read(struct pull *pull)
         .column_count = shape->column_count,
         .updated = tracked ? shape->since.updated : SIZE_MAX,
         .order = pull->unordered ? ORDER_NONE : tracked ? ORDER_UPDATED : ORDER_KEY,
-        /* rows that are left out here must not count there */
-        .limit = wanted->since.by_time ? UINT64_MAX : wanted->limit,
+        .limit = counts_itself(pull) ? UINT64_MAX : wanted->limit,
         .filters = wanted->filters,
         .filter_count = wanted->filter_count,
         .bounds = wanted->bounds,
@@ -196,6 +201,18 @@ static void blame_cancel(struct pull *pull, struct err *err)
     err_set(err, ERR_CANCELLED, "the client went away");
 }
 
+/* A table's own values are no errors when they are read, so it was one of the request's. A query can fail
+ * on its own. */
+static void blame_value(const struct pull *pull, struct err *err)
+{
+    if (err->code != ERR_VALUE || source_config(pull->source)->query)
+        return;
+    if (pull->wanted.filter_count)
+        err->code = ERR_NOT_FOUND;
+    else if (pull->wanted.has_since)
+        err->code = pull->wanted.since.kind == SINCE_FROM ? ERR_INPUT : ERR_GONE;
+}
+
 /* An idle connection may turn out to be broken, and a description to be old: those are tried again. Every
  * broken connection is closed, so the tries come to an end at a fresh one. */
 static int begin_again(struct pull *pull, const struct pull_request *request, struct err *err)
@@ -204,6 +221,7 @@ static int begin_again(struct pull *pull, const struct pull_request *request, st
     while (begin(pull, request, anew, err)) {
         bool changed = err->code == ERR_CHANGED && pull->shape && !pull->fresh_shape && !anew;
         bool lost = err->code == ERR_LOST && pull->conn && !pull->fresh_conn;
+        blame_value(pull, err);
         unbegin(pull, err);
         if ((!changed && !lost) || cancel_fired(pull->cancel))
             return -1;
@@ -447,14 +465,29 @@ static int put_entity(struct pull *pull, struct buf *out, const struct value *ro
     return buf_failed(out) ? err_memory(err) : 0;
 }
 
-/* A since of a time finds texts in the order of texts; those of an earlier time are not wanted. */
-static bool is_unwanted(const struct pull *pull, const struct value *row)
+static bool is_too_early(const struct pull *pull, const struct value *row)
 {
     const struct since *since = &pull->wanted.since;
     const struct value *updated = since->by_time ? updated_of(pull, row) : NULL;
     struct iso_time time;
     return updated && updated->kind == KIND_TEXT && iso_parse(updated->text.bytes, updated->text.len, &time) == 0 &&
            time.time < since->time;
+}
+
+static bool is_other_text(const struct pull *pull, const struct value *row)
+{
+    const struct filter *filter = pull->wanted.filters;
+    for (size_t i = 0; filter && i < pull->shape->column_count; i++)
+        if (pull->shape->columns[i] == filter->column && row[i].kind == KIND_TEXT)
+            return !entity_equals(&row[i], &pull->shape->fields[i], &filter->value);
+    return false;
+}
+
+/* What the database finds by its own comparison, but was not asked for: a since of a time finds texts in the
+ * order of texts, those of an earlier time, too; a subset finds texts that a collation takes for the same. */
+static bool is_unwanted(const struct pull *pull, const struct value *row)
+{
+    return is_too_early(pull, row) || is_other_text(pull, row);
 }
 
 static int put_end(struct pull *pull, struct buf *out, struct err *err)
@@ -471,7 +504,7 @@ static int fill(struct pull *pull, struct buf *out, struct err *err)
 {
     while (out->lent && !pull->closed) {
         out->mark = out->len;
-        if (pull->wanted.since.by_time && pull->entities == pull->wanted.limit)
+        if (counts_itself(pull) && pull->entities == pull->wanted.limit)
             pull->ended = true;
         if (!pull->ended && !pull->row && fetch(pull, err))
             return -1;

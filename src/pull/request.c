@@ -140,6 +140,13 @@ static int check_bounds(struct wanted *wanted, const struct pull_request *reques
     return 0;
 }
 
+int request_defaults(struct wanted *wanted, const struct source *source, struct arena *arena, struct err *err)
+{
+    const struct pull_request nothing = {.parameters = NULL};
+    *wanted = (struct wanted){0};
+    return check_bounds(wanted, &nothing, source_config(source), arena, err);
+}
+
 int request_check(struct wanted *wanted, const struct pull_request *request, const struct source *source,
                   const struct shape *shape, struct arena *arena, struct err *err)
 {

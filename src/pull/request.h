@@ -19,6 +19,10 @@ struct wanted {
 int request_check(struct wanted *wanted, const struct pull_request *request, const struct source *source,
                   const struct shape *shape, struct arena *arena, struct err *err);
 
+/* The query's parameters as they are when a request brings none: their defaults. Returns 0, or -1 with
+ * ERR_INPUT when one is required. */
+int request_defaults(struct wanted *wanted, const struct source *source, struct arena *arena, struct err *err);
+
 /* The value of a parameter that came once; NULL if it did not come. */
 const char *request_value(const struct pull_request *request, const char *name);
 

@@ -162,6 +162,16 @@ static int check_unit(const struct making *making, const struct column *column)
     return err_hint(making->err, "leave out the unit");
 }
 
+/* A bare value must say as since what it says as _updated. */
+static int check_plain(const struct making *making, const struct column *column)
+{
+    if (!making->config->token_plain || (column->kind != KIND_UUID && column->kind != KIND_BOOL && column->kind != KIND_BYTES))
+        return 0;
+    err_set(making->err, ERR_DATABASE, "source '%s' has plain tokens, but the type %s of '%s' is neither a time nor a number",
+            making->config->name, column->type, column->name);
+    return err_hint(making->err, "leave out \"token\", or set it to \"keyset\"");
+}
+
 static int add_updated(const struct making *making)
 {
     struct shape *shape = making->shape;
@@ -173,7 +183,8 @@ static int add_updated(const struct making *making)
     if (column == SIZE_MAX)
         return relation_lacks(making->relation, name, "updated_column", making->err);
     if (check_order(making, &making->relation->columns[column], "the updated column") ||
-        check_unit(making, &making->relation->columns[column]))
+        check_unit(making, &making->relation->columns[column]) ||
+        check_plain(making, &making->relation->columns[column]))
         return -1;
     shape->since.updated = column;
     shape->updated = add_column(making, column, true);
@@ -310,9 +321,22 @@ static bool same_shape(const struct shape *a, const struct shape *b)
 
 static void tell_change(const struct source *source, const struct shape *old, const struct shape *new)
 {
-    if (old && !same_shape(old, new))
-        log_info(source->title, "%s changed: it has %zu columns now, had %zu", new->relation->title,
-                 new->relation->column_count, old->relation->column_count);
+    if (!old || same_shape(old, new))
+        return;
+    struct buf what = {0};
+    for (size_t i = 0; i < new->relation->column_count; i++) {
+        const struct column *column = &new->relation->columns[i];
+        size_t before = relation_find(old->relation, column->name);
+        if (before == SIZE_MAX || !same_column(column, &old->relation->columns[before]))
+            buf_printf(&what, ", '%s' is %s%s%s", column->name, before == SIZE_MAX ? "new: " : "", column->type,
+                       column->nullable ? "" : " not null");
+    }
+    for (size_t i = 0; i < old->relation->column_count; i++)
+        if (relation_find(new->relation, old->relation->columns[i].name) == SIZE_MAX)
+            buf_printf(&what, ", '%s' is gone", old->relation->columns[i].name);
+    const char *text = buf_text(&what);
+    log_info(source->title, "%s changed%s", new->relation->title, text && *text ? text : ", its columns have another order");
+    buf_free(&what);
 }
 
 int source_take(struct source *source, struct conn *conn, bool anew, struct shape **shape, bool *fresh, struct err *err)

@@ -254,7 +254,7 @@ def test_missing_right_is_500_with_the_grant(postgresql, service):
 # ---- the database is away
 
 
-def test_database_that_is_away_is_503_and_comes_back(service, sqlite):
+def test_database_that_is_away_is_503(service):
     config = {"systems": {
         "pg": {"type": "postgresql", "host": "127.0.0.1", "port": servers.free_port(), "database": "x",
                "username": "x", "password": "x"},
