@@ -44,7 +44,13 @@ static void app_close(struct app *app)
     config_free(app->config);
 }
 
-static int app_open(struct app *app, const char *file)
+/* A command that ends talks by its output: only what is wrong goes to the log. */
+static enum log_level level_of(const struct config *config, bool serves)
+{
+    return serves || config->log_level == LOG_DEBUG || config->log_level > LOG_WARNING ? config->log_level : LOG_WARNING;
+}
+
+static int app_open(struct app *app, const char *file, bool serves)
 {
     struct err err = {0};
     struct buf mistakes = {0};
@@ -56,7 +62,7 @@ static int app_open(struct app *app, const char *file)
         if (mistakes.len)
             fprintf(stderr, "%s\n", buf_text(&mistakes));
     } else {
-        log_setup(app->config->log_level, app->config->log_format);
+        log_setup(level_of(app->config, serves), app->config->log_format);
         setenv("SQLITE_TMPDIR", app->config->listen.spool_directory, 0); /* no other thread runs yet */
     }
     buf_free(&mistakes);
@@ -236,7 +242,7 @@ static int run(const char *command, const struct arguments *arguments)
 {
     struct app app = {0};
     int status = EXIT_FAILURE;
-    if (app_open(&app, arguments->config) == 0) {
+    if (app_open(&app, arguments->config, strcmp(command, "serve") == 0) == 0) {
         if (strcmp(command, "serve") == 0)
             status = serve(&app);
         else if (strcmp(command, "check") == 0)
@@ -263,7 +269,7 @@ int main(int argc, char **argv)
         {NULL, 0, NULL, 0},
     };
     struct arguments arguments = {0};
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
         switch (option) {
         case OPTION_CONFIG:
             arguments.config = optarg;
@@ -279,6 +285,7 @@ int main(int argc, char **argv)
             return EXIT_SUCCESS;
         case OPTION_KEYS:
             return print_keys();
+        case 'h':
         case OPTION_HELP:
             print_help(stdout);
             return EXIT_SUCCESS;

@@ -110,7 +110,7 @@ static const char *why_not_usable(struct pool *pool, struct member *member)
 {
     if (seconds() - member->since > pool->system->pool_recycle)
         return "recycled";
-    return pool->driver->alive(member->conn) ? NULL : "the server closed it";
+    return pool->driver->alive(member->conn) ? NULL : "the database closed it";
 }
 
 static void leave_place(struct pool *pool)

@@ -53,15 +53,18 @@ static int set_verdict(struct err *err, const char *state, const char *what, con
     return hint ? err_hint(err, "%s", hint) : -1;
 }
 
-/* A message of libpq without its line ends. */
+/* A message of libpq in one line: its line ends and tabs as single spaces. */
 static void one_line(const char *text, char *line, size_t size)
 {
-    snprintf(line, size, "%s", text);
-    for (char *c = line; *c; c++)
-        if (*c == '\n')
-            *c = ' ';
-    for (size_t len = strlen(line); len && line[len - 1] == ' '; len--)
-        line[len - 1] = '\0';
+    size_t len = 0;
+    for (; *text && len + 1 < size; text++) {
+        char c = strchr("\n\t\r ", *text) ? ' ' : *text;
+        if (c != ' ' || (len && line[len - 1] != ' '))
+            line[len++] = c;
+    }
+    while (len && line[len - 1] == ' ')
+        len--;
+    line[len] = '\0';
 }
 
 int postgres_error(PGconn *pg, const PGresult *result, const char *what, struct err *err)
@@ -178,7 +181,7 @@ static int connect_wait(PGconn *pg, long deadline)
 }
 
 /* libpq tells a refused login only as text; asked for the verbose form, that text begins with severity
- * and SQLSTATE: "FATAL:  28P01: password ...". */
+ * and SQLSTATE: "FATAL: 28P01: password ...". */
 static int connect_error(PGconn *pg, const struct config_system *system, struct err *err)
 {
     char line[512], what[160], state[6] = "";
@@ -187,9 +190,9 @@ static int connect_error(PGconn *pg, const struct config_system *system, struct 
     char *location = strstr(line, " LOCATION: ");
     if (location)
         *location = '\0';
-    const char *fatal = strstr(line, "FATAL:  ");
-    if (fatal && sscanf(fatal + 8, "%5[0-9A-Z]:", state) == 1 && strlen(state) == 5 && fatal[13] == ':') {
-        const char *message = fatal + 14 + strspn(fatal + 14, " ");
+    const char *fatal = strstr(line, "FATAL: ");
+    if (fatal && sscanf(fatal + 7, "%5[0-9A-Z]:", state) == 1 && strlen(state) == 5 && fatal[12] == ':') {
+        const char *message = fatal + 13 + strspn(fatal + 13, " ");
         /* Login, database and rights are the configuration's fault; all else may pass. */
         if (strncmp(state, "28", 2) == 0 || strncmp(state, "3D", 2) == 0 || strncmp(state, "42", 2) == 0)
             return set_verdict(err, state, what, message);

@@ -38,7 +38,7 @@ static int table_missing(struct describing *d)
         nearest_offer(&nearest, PQgetvalue(tables, i, 0));
     for (int i = 0; nearest_found(&nearest) && i < PQntuples(tables); i++)
         if (strcmp(PQgetvalue(tables, i, 0), nearest_found(&nearest)) == 0)
-            err_hint(d->err, "there is a table '%s' in schema '%s'", nearest_found(&nearest), PQgetvalue(tables, i, 1));
+            err_hint(d->err, "did you mean '%s' in schema '%s'?", nearest_found(&nearest), PQgetvalue(tables, i, 1));
     PQclear(tables);
     return err_hint(d->err, "look for its name and schema in the configuration");
 }

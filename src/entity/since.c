@@ -216,10 +216,12 @@ static bool is_number(const char *text)
     return *end == '\0';
 }
 
-static int from_number(const struct column *column, const char *text, struct value *value)
+/* In SQLite only where our own plain token of a REAL comes back. */
+static int from_number(const struct since_shape *shape, const char *text, struct value *value)
 {
+    const struct column *column = &shape->relation->columns[shape->updated];
     bool numeric = column->kind == KIND_DECIMAL || column->kind == KIND_FLOAT;
-    if (!numeric && column->position != POSITION_ANY)
+    if (!numeric && !(shape->plain && column->position == POSITION_ANY))
         return -1;
     *value = value_text(numeric ? column->kind : KIND_FLOAT, text, strlen(text));
     return 0;
@@ -245,7 +247,7 @@ static int parse_plain(struct since *since, const struct since_shape *shape, con
         return from_integer(column, text, value);
     if (iso_parse(text, strlen(text), &time) == 0)
         return from_time(since, shape, time.time, arena, value);
-    if (is_number(text) && from_number(column, text, value) == 0)
+    if (is_number(text) && from_number(shape, text, value) == 0)
         return 0;
     bool texts = column->kind == KIND_TEXT || is_odd_time(column, text);
     if (!shape->plain || !texts || !json_write_is_utf8(text, strlen(text)))

@@ -124,6 +124,7 @@ static bool take_stream(struct exchange *exchange)
     if (atomic_fetch_add(&service->streams, 1) < service->config->listen.max_connections)
         return true;
     atomic_fetch_sub(&service->streams, 1);
+    log_warning("http", "answered 503: max_connections pulls are at work");
     routes_problem(exchange->reply, 503, "the service is at work for as many clients as it may be",
                    "raise max_connections in 'listen', or let fewer pipes run at the same time");
     return false;
