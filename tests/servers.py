@@ -153,7 +153,12 @@ class SQLiteFile(Database):
         self.cleanup()
 
 
-# ---- servers -------------------------------------------------------------------------------------------
+# ---- processes -------------------------------------------------------------------------------------------
+
+
+def die_with_parent():
+    """In a child, before exec: whatever becomes of us, it ends with us."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def free_port():
@@ -172,6 +177,9 @@ def program(name, *folders):
     if not found:
         raise ServerError(f"{name} is not installed")
     return found
+
+
+# ---- servers -------------------------------------------------------------------------------------------
 
 
 class Server:
@@ -298,8 +306,7 @@ class Server:
             os.setgroups([])
             os.setgid(self.account.pw_gid)
             os.setuid(self.account.pw_uid)
-        # After setuid, which forgets it.
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        die_with_parent()  # after setuid, which forgets it
 
     def _environment(self):
         environment = {key: value for key, value in os.environ.items()

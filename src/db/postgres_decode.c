@@ -131,7 +131,8 @@ static int decode_datetime(uint64_t raw, bool zoned, struct arena *arena, struct
     }
     int64_t days = iso_floor(time, ISO_DAY);
     if (days + EPOCH_DAYS < ISO_DAYS_MIN || days + EPOCH_DAYS > ISO_DAYS_MAX)
-        return odd_date(days + EPOCH_DAYS, time - days * ISO_DAY, zoned ? "+00" : "", false, arena, value, err);
+        return odd_date(days + EPOCH_DAYS, time % ISO_DAY + (time % ISO_DAY < 0 ? ISO_DAY : 0), zoned ? "+00" : "", false,
+                        arena, value, err);
     value_set_integer(value, KIND_DATETIME, time + EPOCH_DAYS * ISO_DAY);
     return 0;
 }

@@ -103,6 +103,7 @@ class Service:
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen([self.program, "serve", "--config", path], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=subprocess.STDOUT, cwd=self.folder,
+                                            preexec_fn=servers.die_with_parent,
                                             env={**environment, **self.environment})
 
     def _wait(self):

@@ -100,7 +100,8 @@ def test_other_methods_on_a_source_are_refused(people, method):
 
 NO_REQUESTS = {
     "empty": b"\r\n\r\n", "no address": b"GET\r\n\r\n", "unknown version": b"GET / HTTP/9.9\r\n\r\n",
-    "binary": b"\x00\x01\x02\r\n\r\n", "no version": b"GET /sources/people\r\n\r\n", "tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
+    "binary": b"\x00\x01\x02\r\n\r\n", "no version": b"GET /sources/people\r\n\r\n",
+    "tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
     "great header": b"GET /sources/people HTTP/1.1\r\nX: " + b"y" * 200000 + b"\r\n\r\n",
     "many headers": b"GET /sources/people HTTP/1.1\r\n" + b"X: y\r\n" * 20000 + b"\r\n"}
 
@@ -150,7 +151,8 @@ def test_unknown_names_are_404(people, path):
 
 
 @pytest.mark.parametrize("since", ["nonsense", "2024-13-01", "2024-05-01T25:00:00Z", "~t", "~", "1.5", "-",
-                                   "2024-05-01T10:00:00Zx", "\u00e6", "' or '1'='1", pytest.param("9" * 400, id="many digits")])
+                                   "2024-05-01T10:00:00Zx", "\u00e6", "' or '1'='1",
+                                   pytest.param("9" * 400, id="many digits")])
 def test_bad_since_is_400_and_the_accepted_forms_are_told(people, since):
     problem = people.get("/sources/people", {"since": since}).problem(400)
     assert "since" in problem["detail"]

@@ -308,7 +308,8 @@ def test_text_that_begins_with_a_tilde_gets_another(db, service):
 
 
 def test_text_survives_as_json(db, service):
-    texts = ["\u00e6\u00f8\u00e5 \u20ac \U0001f600", '"\\/\b\f\n\r\t', "\x01\x1f\x7f", "\u2028\u2029", " ", "", "x" * 100000]
+    texts = ["\u00e6\u00f8\u00e5 \u20ac \U0001f600", '"\\/\b\f\n\r\t', "\x01\x1f\x7f", "\u2028\u2029", " ", "",
+             "x" * 100000]
     create(db, "texts", "id integer not null primary key, name {text}", list(enumerate(texts)))
     entities = service(config_of(db, texts={"table": "texts"})).pull("texts")
     assert [entity["name"] for entity in entities] == texts
