@@ -269,6 +269,14 @@ static const char *accepted_forms(const struct since_shape *shape)
            " or +01:00) and a date (2024-01-31) (meaning: at or after)";
 }
 
+/* As in entities: a tag goes before times and decimals, and one more "~" before a text's own. */
+static const char *without_tag(const char *text)
+{
+    if (strncmp(text, "~t", 2) == 0 || strncmp(text, "~f", 2) == 0)
+        return text + 2;
+    return strncmp(text, "~~", 2) == 0 ? text + 1 : text;
+}
+
 int since_parse(struct since *since, const struct since_shape *shape, const char *text, struct arena *arena,
                 struct err *err)
 {
@@ -276,7 +284,7 @@ int since_parse(struct since *since, const struct since_shape *shape, const char
     if (strchr(text, PART_SEPARATOR) && !shape->plain)
         return parse_token(since, shape, text, arena, err);
     struct value *value = arena_alloc(arena, sizeof *value);
-    const char *bare = text + (strncmp(text, "~t", 2) == 0 ? 2 : strncmp(text, "~~", 2) == 0); /* as in entities */
+    const char *bare = without_tag(text);
     if (!value || !(bare = arena_strdup(arena, bare)))
         return err_memory(err);
     since->kind = SINCE_FROM;
