@@ -7,9 +7,9 @@
  * return 0 or -1 with err set. The codes matter: ERR_LOST (this connection broke; another may work),
  * ERR_AWAY (server cannot be reached or does not want us), ERR_BUSY (lock wait), ERR_CHANGED (a table or
  * column is not, or no longer, there), ERR_DATABASE (rights and other faults of the configuration),
- * ERR_GONE, ERR_INPUT (a bound parameter or token does not fit the type), ERR_VALUE (the server refused a value,
- * ours or one of the table's). Texts carry the server's
- * message but no row values: a server's DETAIL stays out. */
+ * ERR_GONE, ERR_INPUT (a bound parameter or token does not fit the type), ERR_VALUE (the server refused a
+ * value, ours or one of the table's). Texts carry the server's message but no row values: a server's
+ * DETAIL stays out. */
 #ifndef DB_DRIVER_H
 #define DB_DRIVER_H
 
@@ -29,7 +29,7 @@ struct conn; /* each driver's own */
 /* How a column's values order and how its part of a token is written. */
 enum position_kind {
     POSITION_INTEGER,  /* KIND_INT, KIND_UINT */
-    POSITION_DATETIME, /* KIND_DATETIME; the position is the value as stored, see zoned */
+    POSITION_DATETIME, /* KIND_DATETIME; the position is the value as stored, see zoneless */
     POSITION_DATE,     /* KIND_DATE */
     POSITION_UUID,     /* KIND_UUID */
     POSITION_TEXT,     /* any other: by its text in the database's own order */

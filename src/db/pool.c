@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/log.h"
+#include "base/monotonic.h"
 
 /* A connection of the pool, idle or lent. */
 struct member {
@@ -25,13 +25,6 @@ struct pool {
     struct member *lent; /* to know age and number of what comes back */
     unsigned open, waiting, numbers;
 };
-
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 struct pool *pool_new(const struct driver *driver, const struct config_system *system)
 {
@@ -59,7 +52,7 @@ struct pool *pool_new(const struct driver *driver, const struct config_system *s
 
 static void discard(struct pool *pool, struct member *member, const char *why)
 {
-    log_info(pool->title, "connection %u closed: %s (age %.0f s)", member->number, why, seconds() - member->since);
+    log_info(pool->title, "connection %u closed: %s (age %.0f s)", member->number, why, monotonic_seconds() - member->since);
     pool->driver->close(member->conn);
     free(member);
 }
@@ -90,7 +83,7 @@ static void wake_waiters(void *arg)
 /* Waits, with the mutex held, until a connection is idle or there is room for one more. */
 static int wait_for_place(struct pool *pool, struct cancel *cancel, struct err *err)
 {
-    double deadline = seconds() + pool->system->pool_timeout;
+    double deadline = monotonic_seconds() + pool->system->pool_timeout;
     struct timespec until = {(time_t)deadline, (long)((deadline - (double)(time_t)deadline) * 1e9)};
     bool over = false;
     pool->waiting++;
@@ -108,7 +101,7 @@ static int wait_for_place(struct pool *pool, struct cancel *cancel, struct err *
 
 static const char *why_not_usable(struct pool *pool, struct member *member)
 {
-    if (seconds() - member->since > pool->system->pool_recycle)
+    if (monotonic_seconds() - member->since > pool->system->pool_recycle)
         return "recycled";
     return pool->driver->alive(member->conn) ? NULL : "the database closed it";
 }
@@ -151,7 +144,7 @@ static struct member *open_member(struct pool *pool, struct err *err)
         free(member);
         return NULL;
     }
-    member->since = seconds();
+    member->since = monotonic_seconds();
     return member;
 }
 

@@ -1,18 +1,11 @@
 #include "ops/status.h"
 
 #include <string.h>
-#include <time.h>
 
+#include "base/monotonic.h"
 #include "entity/json_write.h"
 
 #define PATIENCE 2.0 /* seconds */
-
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 static int ask(const struct db *db, struct err *err)
 {
@@ -30,10 +23,10 @@ static int ask(const struct db *db, struct err *err)
 static bool answers(struct db *db, struct err *err)
 {
     struct db_answer *answer = &db->answer;
-    double came = seconds();
+    double came = monotonic_seconds();
     pthread_mutex_lock(&answer->mutex);
     if (answer->asked < came) {
-        answer->asked = seconds();
+        answer->asked = monotonic_seconds();
         err_clear(&answer->err);
         ask(db, &answer->err);
     }

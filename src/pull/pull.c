@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/iso.h"
 #include "base/log.h"
+#include "base/monotonic.h"
 #include "entity/json_write.h"
 #include "pull/request.h"
 
@@ -44,13 +44,6 @@ struct pull {
     uint64_t entities, bytes;
     double started;
 };
-
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 static const struct driver *driver_of(const struct pull *pull)
 {
@@ -97,10 +90,12 @@ static bool goes_unordered(const struct pull *pull)
            pull->wanted.limit == UINT64_MAX;
 }
 
-/* Rows that are left out here must not count for a limit there. */
+/* Rows that are left out here must not count for a limit there. Only texts are looked at again. */
 static bool counts_itself(const struct pull *pull)
 {
-    return pull->wanted.since.by_time || pull->wanted.filter_count;
+    const struct filter *filter = pull->wanted.filters;
+    const struct column *column = filter ? &pull->shape->relation->columns[filter->column] : NULL;
+    return pull->wanted.since.by_time || (column && (column->kind == KIND_TEXT || column->position == POSITION_ANY));
 }
 
 static void plan_read(struct pull *pull)
@@ -254,7 +249,7 @@ int pull_open(struct pull **out, struct source *source, const struct pull_reques
     }
     pull->source = source;
     pull->cancel = request->cancel;
-    pull->started = seconds();
+    pull->started = monotonic_seconds();
     if (begin_again(pull, request, err)) {
         blame_cancel(pull, err);
         source_count(source, true, 0, 0);
@@ -575,7 +570,7 @@ void pull_stop(struct pull *pull)
 static void log_end(const struct pull *pull, const char *why)
 {
     const char *title = source_title(pull->source);
-    double megabytes = (double)pull->bytes / 1e6, time = seconds() - pull->started;
+    double megabytes = (double)pull->bytes / 1e6, time = monotonic_seconds() - pull->started;
     if (why || !pull->closed)
         log_warning(title, "broke off after %" PRIu64 " entities, %.1f MB, %.2f s: %s", pull->entities, megabytes, time,
                     pull->failure.code ? pull->failure.text : why ? why : "it was not read to its end");

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "base/monotonic.h"
 #include "db/relation.h"
 
 enum { DESCRIPTION_SECONDS = 60 };
@@ -23,13 +24,6 @@ struct source {
     double described;
     struct source_counts counts;
 };
-
-static double seconds(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 /* making a shape */
 
@@ -342,7 +336,7 @@ static void tell_change(const struct source *source, const struct shape *old, co
 int source_take(struct source *source, struct conn *conn, bool anew, struct shape **shape, bool *fresh, struct err *err)
 {
     pthread_mutex_lock(&source->mutex);
-    *fresh = anew || !source->shape || seconds(CLOCK_MONOTONIC) - source->described > DESCRIPTION_SECONDS;
+    *fresh = anew || !source->shape || monotonic_seconds() - source->described > DESCRIPTION_SECONDS;
     if (!*fresh) {
         *shape = source->shape;
         atomic_fetch_add(&source->shape->users, 1);
@@ -358,7 +352,7 @@ int source_take(struct source *source, struct conn *conn, bool anew, struct shap
     struct shape *old = source->shape;
     tell_change(source, old, made);
     source->shape = made;
-    source->described = seconds(CLOCK_MONOTONIC);
+    source->described = monotonic_seconds();
     pthread_mutex_unlock(&source->mutex);
     source_give(old);
     *shape = made;
@@ -459,7 +453,7 @@ void source_count(struct source *source, bool failed, uint64_t entities, uint64_
     source->counts.failures += failed;
     source->counts.entities += entities;
     source->counts.bytes += bytes;
-    source->counts.last = seconds(CLOCK_REALTIME);
+    source->counts.last = time(NULL);
     pthread_mutex_unlock(&source->mutex);
 }
 

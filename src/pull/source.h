@@ -5,6 +5,7 @@
 #define PULL_SOURCE_H
 
 #include <stdatomic.h>
+#include <time.h>
 
 #include "base/arena.h"
 #include "base/err.h"
@@ -52,7 +53,7 @@ size_t source_property(const struct source *source, const struct shape *shape, c
 /* Counts for /status. */
 struct source_counts {
     uint64_t pulls, failures, entities, bytes;
-    double last; /* seconds since 1970 of the last pull's end; 0: none yet */
+    time_t last; /* seconds since 1970 of the last pull's end; 0: none yet */
 };
 void source_count(struct source *source, bool failed, uint64_t entities, uint64_t bytes);
 void source_counts(struct source *source, struct source_counts *counts);
