@@ -15,16 +15,22 @@
 #include "http/http.h"
 #include "ops/check.h"
 #include "pull/pull.h"
+#include "push/gate.h"
+#include "push/sink.h"
+
+enum { USAGE = 2 }; /* the exit status of a command line that cannot be used */
 
 struct arguments {
-    const char *config, *since, *limit, *name;
+    const char *config, *since, *limit, *table, *name;
+    bool roles;
 };
 
-/* What every command needs: a configuration, its systems and its sources. */
+/* What most commands need: a configuration, its systems, its sources and its sinks. */
 struct app {
     struct config *config;
     struct db *dbs;
     struct source **sources;
+    struct sink **sinks;
 };
 
 static int fail(const struct err *err)
@@ -35,9 +41,16 @@ static int fail(const struct err *err)
     return EXIT_FAILURE;
 }
 
+static int usage(const char *what, const char *which)
+{
+    fprintf(stderr, "sesam-sql: %s%s\nTry 'sesam-sql --help'.\n", what, which);
+    return USAGE;
+}
+
 static void app_close(struct app *app)
 {
     if (app->config) {
+        sink_close_all(app->sinks, app->config->sink_count);
         source_close_all(app->sources, app->config->source_count);
         db_close_all(app->config, app->dbs);
     }
@@ -56,7 +69,8 @@ static int app_open(struct app *app, const char *file, bool serves)
     struct buf mistakes = {0};
     int failed = config_read(&app->config, file, &mistakes, &err) ||
                  db_open_all(app->config, &app->dbs, &err) ||
-                 source_open_all(&app->sources, app->config, app->dbs, &err);
+                 source_open_all(&app->sources, app->config, app->dbs, &err) ||
+                 sink_open_all(&app->sinks, app->config, app->dbs, app->sources, &err);
     if (failed) {
         fail(&err);
         if (mistakes.len)
@@ -73,8 +87,9 @@ static int app_open(struct app *app, const char *file, bool serves)
 
 static void log_start(const struct config *config, const struct http *http)
 {
-    log_info("sesam-sql", "version %s, configuration from %s, %zu systems, %zu sources, listening on %s",
-             PACKAGE_VERSION, config->origin, config->system_count, config->source_count, http_url(http));
+    log_info("sesam-sql", "version %s, configuration from %s, %zu systems, %zu sources, %zu sinks, listening on %s",
+             PACKAGE_VERSION, config->origin, config->system_count, config->source_count, config->sink_count,
+             http_url(http));
     for (size_t i = 0; i < config->ignored.count; i++)
         log_info("config", "%s makes no difference here", config->ignored.items[i]);
     for (size_t i = 0; i < config->source_count; i++)
@@ -83,8 +98,6 @@ static void log_start(const struct config *config, const struct http *http)
                         "sources.%s: late_commits is taken as \"ignore\" by this version: rows that are committed late "
                         "can be missed until the next full read",
                         config->sources[i].name);
-    for (size_t i = 0; i < config->sink_count; i++)
-        log_warning("config", "sinks.%s: this version does not push yet", config->sinks[i].name);
 }
 
 /* Says which systems do not answer; they are no reason not to start. */
@@ -137,24 +150,38 @@ static void wait_for_end(struct finish *finish)
     }
 }
 
-static int serve(struct app *app)
+static int serve_until_end(struct service *service)
 {
     struct err err = {0};
-    struct service service = {.config = app->config, .dbs = app->dbs, .sources = app->sources};
     struct finish finish = {.http = NULL};
     sigemptyset(&finish.signals);
     sigaddset(&finish.signals, SIGTERM);
     sigaddset(&finish.signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &finish.signals, NULL); /* before the first thread: all inherit it */
     signal(SIGPIPE, SIG_IGN);
-    if (http_start(&finish.http, &service, &err))
+    if (http_start(&finish.http, service, &err))
         return fail(&err);
-    log_start(app->config, finish.http);
-    log_systems(app->config, app->dbs);
+    log_start(service->config, finish.http);
+    log_systems(service->config, service->dbs);
     wait_for_end(&finish);
     http_stop(finish.http);
     log_info("sesam-sql", "stopped");
     return EXIT_SUCCESS;
+}
+
+static int serve(struct app *app)
+{
+    struct err err = {0};
+    struct service service = {
+        .config = app->config, .dbs = app->dbs, .sources = app->sources, .sinks = app->sinks};
+    service.gate = gate_new(app->config->listen.max_buffered_bytes);
+    if (!service.gate) {
+        err_memory(&err);
+        return fail(&err);
+    }
+    int status = serve_until_end(&service);
+    gate_free(service.gate);
+    return status;
 }
 
 /* pull */
@@ -206,16 +233,59 @@ static int pull_command(struct app *app, const struct arguments *arguments)
     return failed ? fail(&err) : EXIT_SUCCESS;
 }
 
+/* ddl */
+
+static int find_type(enum config_database *type, const char *name)
+{
+    static const struct {
+        const char *name;
+        enum config_database type;
+    } types[] = {{"postgresql", DATABASE_POSTGRESQL},
+                 {"mysql", DATABASE_MYSQL},
+                 {"mariadb", DATABASE_MYSQL},
+                 {"sqlite", DATABASE_SQLITE}};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        if (strcmp(types[i].name, name) != 0)
+            continue;
+        *type = types[i].type;
+        return 0;
+    }
+    return -1;
+}
+
+static int ddl_command(const struct arguments *arguments)
+{
+    struct err err = {0};
+    enum config_database type;
+    if (arguments->table || arguments->roles) {
+        fprintf(stderr, "sesam-sql: ddl %s: this version does not make that SQL yet\n",
+                arguments->table ? "--table" : "--roles");
+        return USAGE;
+    }
+    if (find_type(&type, arguments->name))
+        return usage("ddl knows postgresql, mysql, mariadb and sqlite, not: ", arguments->name);
+    const struct driver *driver = db_driver(type, &err);
+    if (!driver)
+        return fail(&err);
+    if (fputs(driver->state_sql, stdout) < 0 || fflush(stdout)) {
+        err_set(&err, ERR_INTERNAL, "cannot write to standard output");
+        return fail(&err);
+    }
+    return EXIT_SUCCESS;
+}
+
 /* the command line */
 
 static void print_help(FILE *out)
 {
-    fputs("sesam-sql connects SQL databases to Sesam: it exposes tables over Sesam's JSON pull protocol.\n"
+    fputs("sesam-sql connects SQL databases to Sesam: it exposes tables over Sesam's JSON pull and push protocols.\n"
           "\n"
           "  sesam-sql serve [--config FILE]     run the service until SIGTERM or SIGINT\n"
           "  sesam-sql check [--config FILE]     look at everything the configuration names, and report\n"
           "  sesam-sql pull NAME [--since T] [--limit N] [--config FILE]\n"
           "                                      write a source's entities to standard output\n"
+          "  sesam-sql ddl TYPE                  print the SQL of our own tables in a database of this type:\n"
+          "                                      postgresql, mysql, mariadb or sqlite\n"
           "  sesam-sql --keys                    print every key of the configuration, as Markdown\n"
           "  sesam-sql --version | --help\n"
           "\n"
@@ -230,12 +300,6 @@ static int print_keys(void)
     int failed = config_reference(&text) || fwrite(text.data, 1, text.len, stdout) != text.len;
     buf_free(&text);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
-static int usage(const char *what, const char *which)
-{
-    fprintf(stderr, "sesam-sql: %s%s\nTry 'sesam-sql --help'.\n", what, which);
-    return 2;
 }
 
 static int run(const char *command, const struct arguments *arguments)
@@ -254,18 +318,48 @@ static int run(const char *command, const struct arguments *arguments)
     return status;
 }
 
-static bool is_command(const char *word)
+/* The commands, and what they want behind them. */
+static const struct command {
+    const char *word, *wants; /* wants NULL: nothing */
+} commands[] = {{"serve", NULL}, {"check", NULL}, {"pull", "the name of a source"}, {"ddl", "a type of database"}};
+
+static const struct command *find_command(const char *word)
 {
-    return strcmp(word, "serve") == 0 || strcmp(word, "check") == 0 || strcmp(word, "pull") == 0;
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(commands[i].word, word) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static int parse_words(int argc, char **argv, struct arguments *arguments)
+{
+    if (optind == argc)
+        return usage("a command is missing", "");
+    const char *word = argv[optind++];
+    const struct command *command = find_command(word);
+    if (!command)
+        return usage("unknown command: ", word);
+    if (command->wants && optind == argc)
+        return usage("the command line lacks ", command->wants);
+    if (command->wants)
+        arguments->name = argv[optind++];
+    if (optind < argc)
+        return usage("too many arguments, from: ", argv[optind]);
+    if (strcmp(word, "pull") != 0 && (arguments->since || arguments->limit))
+        return usage("--since and --limit are for pull", "");
+    if (strcmp(word, "ddl") != 0 && (arguments->table || arguments->roles))
+        return usage("--table and --roles are for ddl", "");
+    return strcmp(word, "ddl") == 0 ? ddl_command(arguments) : run(word, arguments);
 }
 
 int main(int argc, char **argv)
 {
-    enum { OPTION_CONFIG = 1, OPTION_SINCE, OPTION_LIMIT, OPTION_KEYS, OPTION_VERSION, OPTION_HELP };
+    enum { OPTION_CONFIG = 1, OPTION_SINCE, OPTION_LIMIT, OPTION_TABLE, OPTION_ROLES, OPTION_KEYS, OPTION_VERSION };
     static const struct option options[] = {
         {"config", required_argument, NULL, OPTION_CONFIG}, {"since", required_argument, NULL, OPTION_SINCE},
-        {"limit", required_argument, NULL, OPTION_LIMIT},   {"version", no_argument, NULL, OPTION_VERSION},
-        {"help", no_argument, NULL, OPTION_HELP},           {"keys", no_argument, NULL, OPTION_KEYS},
+        {"limit", required_argument, NULL, OPTION_LIMIT},   {"table", required_argument, NULL, OPTION_TABLE},
+        {"roles", no_argument, NULL, OPTION_ROLES},         {"version", no_argument, NULL, OPTION_VERSION},
+        {"help", no_argument, NULL, 'h'},                   {"keys", no_argument, NULL, OPTION_KEYS},
         {NULL, 0, NULL, 0},
     };
     struct arguments arguments = {0};
@@ -280,32 +374,23 @@ int main(int argc, char **argv)
         case OPTION_LIMIT:
             arguments.limit = optarg;
             break;
+        case OPTION_TABLE:
+            arguments.table = optarg;
+            break;
+        case OPTION_ROLES:
+            arguments.roles = true;
+            break;
         case OPTION_VERSION:
             puts("sesam-sql " PACKAGE_VERSION);
             return EXIT_SUCCESS;
         case OPTION_KEYS:
             return print_keys();
         case 'h':
-        case OPTION_HELP:
             print_help(stdout);
             return EXIT_SUCCESS;
         default:
             return usage("the command line cannot be used", "");
         }
     }
-    if (optind == argc)
-        return usage("a command is missing", "");
-    const char *command = argv[optind++];
-    if (!is_command(command))
-        return usage("unknown command: ", command);
-    bool pulls = strcmp(command, "pull") == 0;
-    if (pulls && optind == argc)
-        return usage("pull needs the name of a source", "");
-    if (pulls)
-        arguments.name = argv[optind++];
-    if (optind < argc)
-        return usage("too many arguments, from: ", argv[optind]);
-    if (!pulls && (arguments.since || arguments.limit))
-        return usage("--since and --limit are for pull", "");
-    return run(command, &arguments);
+    return parse_words(argc, argv, &arguments);
 }

@@ -57,23 +57,52 @@ static struct CMUnitTest *add(struct CMUnitTest *to, const struct CMUnitTest *fr
     return to + count;
 }
 
-int db_contract_run(const struct db_contract *given)
+struct part {
+    const struct CMUnitTest *tests;
+    size_t count;
+};
+
+static int run_parts(const char *name, const struct part *parts, size_t part_count)
 {
-    size_t count =
-        contract_describe_count + contract_read_count + contract_resume_count + contract_failure_count;
+    size_t count = 0;
+    for (size_t i = 0; i < part_count; i++)
+        count += parts[i].count;
     struct CMUnitTest *tests = calloc(count, sizeof *tests), *end = tests;
     if (!tests)
         return 1;
-    contract = given;
-    end = add(end, contract_describe_tests, contract_describe_count);
-    end = add(end, contract_read_tests, contract_read_count);
-    end = add(end, contract_resume_tests, contract_resume_count);
-    add(end, contract_failure_tests, contract_failure_count);
+    for (size_t i = 0; i < part_count; i++)
+        end = add(end, parts[i].tests, parts[i].count);
     for (size_t i = 0; i < count; i++) {
         tests[i].setup_func = session_setup;
         tests[i].teardown_func = session_teardown;
     }
-    int failed = _cmocka_run_group_tests("db_contract", tests, count, group_setup, NULL);
+    int failed = _cmocka_run_group_tests(name, tests, count, group_setup, NULL);
     free(tests);
     return failed;
+}
+
+int db_contract_run(const struct db_contract *given)
+{
+    const struct part parts[] = {
+        {contract_describe_tests, contract_describe_count},
+        {contract_read_tests, contract_read_count},
+        {contract_resume_tests, contract_resume_count},
+        {contract_failure_tests, contract_failure_count},
+    };
+    contract = given;
+    return run_parts("db_contract", parts, sizeof parts / sizeof *parts);
+}
+
+int db_contract_write_run(const struct db_contract *given)
+{
+    const struct part parts[] = {
+        {contract_write_tests, contract_write_count},
+        {contract_sync_tests, contract_sync_count},
+    };
+    if (!given->driver->insert) {
+        fprintf(stderr, "%s: there is no writing side\n", given->driver->type);
+        return 1;
+    }
+    contract = given;
+    return run_parts("db_contract_write", parts, sizeof parts / sizeof *parts);
 }

@@ -44,6 +44,14 @@ struct db_dialect {
                               when it is read, by a function that setup makes; NULL: there is no such */
     const char *const *setup; /* statements run once, after contract_written was made; ends with a NULL;
                                  or NULL. They must bear being run again */
+
+    /* for db_contract_write_run */
+    const char *folded;    /* a column type for short texts that can be a key and takes upper and lower case of
+                              ASCII for the same: "text collate nocase" */
+    bool text_without_nul; /* a text cannot hold a NUL */
+    const struct config_system *limited; /* the same database with a role that may make no tables; NULL: the
+                                            database knows no rights */
+    const char *grant; /* lets that role read and write contract_limited; run after the table was made */
 };
 
 struct db_contract {
@@ -64,7 +72,10 @@ const struct config_system *db_contract_system(const char *variable, struct conf
 /* The same from the JSON itself. */
 const struct config_system *db_contract_system_json(const char *json, struct config **config);
 
-/* Runs all tests. Returns how many failed. */
+/* Runs all tests of connecting, describing and reading. Returns how many failed. */
 int db_contract_run(const struct db_contract *contract);
+
+/* Runs all tests of writing. Returns how many failed. */
+int db_contract_write_run(const struct db_contract *contract);
 
 #endif

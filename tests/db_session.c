@@ -22,10 +22,23 @@ int session_setup(void **state)
 int session_teardown(void **state)
 {
     struct session *session = *state;
+    void *other = session->other;
+    if (other)
+        session_teardown(&other);
     contract->driver->close(session->conn);
     arena_free(session->arena);
     free(session);
     return 0;
+}
+
+struct session *session_other(struct session *session)
+{
+    void *other = session->other;
+    if (!other) {
+        session_setup(&other);
+        session->other = other;
+    }
+    return other;
 }
 
 void session_reopen(struct session *session)
@@ -58,7 +71,7 @@ static const char *dialect_word(const char *name, size_t len)
         const char *name, *word;
     } words[] = {
         {"integer", dialect->integer},   {"text", dialect->text}, {"key_text", dialect->key_text},
-        {"datetime", dialect->datetime}, {"uuid", dialect->uuid},
+        {"datetime", dialect->datetime}, {"uuid", dialect->uuid}, {"folded", dialect->folded},
     };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strlen(words[i].name) == len && memcmp(words[i].name, name, len) == 0)

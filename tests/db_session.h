@@ -17,6 +17,7 @@ extern const struct db_contract *contract;
 
 struct session {
     struct conn *conn;
+    struct session *other; /* a second one, see session_other */
     struct arena *arena; /* holds all that the functions below give */
     const char *query;   /* of the last description, for the plans made from it; NULL for a table */
     struct err err;
@@ -29,11 +30,14 @@ int session_teardown(void **state);
 /* Closes the connection and opens another. */
 void session_reopen(struct session *session);
 
+/* A second connection beside it, opened when it is first asked for; closed with the test. */
+struct session *session_other(struct session *session);
+
 /* Prepares the database, by the native library. */
 void sql(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Makes an empty table contract_`name`; a former one is dropped. columns is what stands in parentheses,
- * where {integer}, {text}, {key_text}, {datetime} and {uuid} are the dialect's types. */
+ * where {integer}, {text}, {key_text}, {folded}, {datetime} and {uuid} are the dialect's types. */
 void sql_table(const char *name, const char *columns);
 
 /* The name quoted as an identifier. */
@@ -80,8 +84,8 @@ void expect_error(struct session *session, int result, enum err_code code);
 
 /* The tests, in files of their own. */
 extern const struct CMUnitTest contract_describe_tests[], contract_read_tests[], contract_resume_tests[],
-    contract_failure_tests[];
+    contract_failure_tests[], contract_write_tests[], contract_sync_tests[];
 extern const size_t contract_describe_count, contract_read_count, contract_resume_count,
-    contract_failure_count;
+    contract_failure_count, contract_write_count, contract_sync_count;
 
 #endif

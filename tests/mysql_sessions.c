@@ -250,7 +250,7 @@ static void value_of_a_row_is_not_in_the_error(void **state)
     if (!result)
         result = driver_mysql.read_next(world.conn, &row, &world.err);
     assert_null(strstr(world.err.text, "471"));
-    world_expect(result, ERR_DATABASE, "1690");
+    world_expect(result, ERR_VALUE, "1690");
     driver_mysql.read_close(world.conn);
 }
 

@@ -49,5 +49,6 @@ void world_expect(int result, enum err_code code, const char *part);
 int mysql_types_run(const struct config_system *system, MYSQL *native);
 int mysql_keys_run(const struct config_system *system, MYSQL *native);
 int mysql_sessions_run(const struct config_system *system, MYSQL *native);
+int mysql_write_run(const struct config_system *system, MYSQL *native);
 
 #endif

@@ -316,6 +316,8 @@ static void types_are_checked(void **state)
         {LISTEN("\"port\":65536"), "listen.port: must be at most 65535\n"},
         {LISTEN("\"max_connections\":0"), "listen.max_connections: must be at least 1\n"},
         {LISTEN("\"send_timeout\":-0.5"), "listen.send_timeout: must be at least 0\n"},
+        {LISTEN("\"max_body_bytes\":2000,\"max_buffered_bytes\":1000"),
+         "listen.max_buffered_bytes: must not be less than max_body_bytes\n"},
         {LISTEN("\"max_body_bytes\":1e30"), "listen.max_body_bytes: must be at most 4.61168601842739e+18\n"},
         {"{\"log\":{\"level\":\"secret\"}}", "log.level: must be debug, info, warning or error\n"},
         {"{\"log\":{\"format\":1}}", "log.format: expected a string, found a number\n"},
@@ -587,7 +589,13 @@ static void parameters_must_be_declared_and_used(void **state)
     CHECK_GOOD(good);
 }
 
-static void sinks_are_checked_though_not_kept(void **state)
+/* A sink with a lock on the hash of a source of its own. */
+#define HASHED(system, what)                                                                                 \
+    "{" SYSTEMS ",\"sources\":{\"q\":{\"system\":" system "," what ",\"hash_property\":\"h\"}},"              \
+    "\"sinks\":{\"s\":{\"system\":\"pg\",\"table\":\"t\",\"optimistic_lock\":{\"hash\":\"h\","                 \
+    "\"source\":\"q\"}}}}"
+
+static void sinks_must_make_sense(void **state)
 {
     static const struct bad cases[] = {
         {SINK("\"on_conflict\":\"retry\""), "sinks.s.on_conflict: must be reject, skip or overwrite\n"},
@@ -626,6 +634,47 @@ static void sinks_are_checked_though_not_kept(void **state)
          "date, time, "
          "uuid or boolean\nsinks.s.schema_definition[0].max_value: means the same as max_size; one of them "
          "must go\n"},
+        {SINK("\"properties\":{\"a\":\"x\"},\"schema_definition\":[{\"name\":\"x\",\"type\":\"uuid\"},"
+              "{\"source_property\":\"a\",\"name\":\"z\",\"type\":\"uuid\"}]"),
+         "sinks.s.schema_definition[0]: another property is renamed to the same column\n"
+         "sinks.s.schema_definition[1]: this property is renamed to another column already\n"},
+        {SINK("\"schema_definition\":[{\"name\":\"a\",\"type\":\"decimal\",\"min_value\":2,\"max_value\":1,"
+              "\"precision\":3,\"scale\":4}]"),
+         "sinks.s.schema_definition[0].max_value: is less than the least\n"
+         "sinks.s.schema_definition[0].scale: is more than the precision\n"},
+        {SINK("\"schema_definition\":[{\"type\":\"uuid\"}]"), "sinks.s.schema_definition[0].name: is missing\n"},
+        {SINK("\"create_table_if_missing\":true"),
+         "sinks.s.create_table_if_missing: needs a schema_definition with a column that is primary_key\n"},
+        {SINK("\"create_table_if_missing\":true,\"schema_definition\":[{\"name\":\"a\",\"type\":\"uuid\"}]"),
+         "sinks.s.create_table_if_missing: needs a schema_definition with a column that is primary_key\n"},
+        {SINK("\"deletes\":{\"column\":\"d\",\"value\":false}"),
+         "sinks.s.deletes.live: is missing; the value is what a living row would get\n"},
+        {SINK("\"deletes\":{\"column\":\"d\",\"value\":null}"),
+         "sinks.s.deletes.live: is missing; the value is what a living row would get\n"},
+        {SINK("\"deletes\":{\"column\":\"d\",\"value\":\"x\",\"live\":\"x\"}"),
+         "sinks.s.deletes.live: is the same as the value\n"},
+        {SINK("\"optimistic_lock\":{\"column\":\"v\"},\"deletes\":{\"column\":\"v\",\"value\":1},"
+              "\"scope\":{\"column\":\"v\",\"value\":1},\"timestamp\":\"v\""),
+         "sinks.s.deletes.column: is the lock's column\n"
+         "sinks.s.scope.column: is the lock's column\n"
+         "sinks.s.scope.column: is the column of deletions\n"
+         "sinks.s.timestamp: is the lock's column\n"
+         "sinks.s.timestamp: is the column of deletions\n"
+         "sinks.s.timestamp: is the scope's column\n"},
+        {SINK("\"primary_key\":[\"v\",\"d\",\"c\",\"t\"],\"optimistic_lock\":{\"column\":\"v\"},"
+              "\"deletes\":{\"column\":\"d\",\"value\":1},\"scope\":{\"column\":\"c\",\"value\":1},"
+              "\"timestamp\":\"t\""),
+         "sinks.s.optimistic_lock.column: is part of the primary_key\n"
+         "sinks.s.deletes.column: is part of the primary_key\n"
+         "sinks.s.timestamp: is part of the primary_key\n"},
+        {SINK("\"optimistic_lock\":{\"column\":\"xmin\",\"property\":\"p\",\"coarse\":true}"),
+         "sinks.s.optimistic_lock.coarse: does not go with xmin\n"},
+        {HASHED("\"lite\"", "\"table\":\"t\""), "sinks.s.optimistic_lock.source: this source reads another system\n"},
+        {HASHED("\"pg\"", "\"query\":\"select 1\",\"primary_key\":\"a\""),
+         "sinks.s.optimistic_lock.source: this source reads a query; a hash needs the table\n"},
+        {HASHED("\"pg\"", "\"table\":\"tt\""), "sinks.s.optimistic_lock.source: this source reads another table\n"},
+        {HASHED("\"pg\"", "\"table\":\"t\",\"schema\":\"c\""),
+         "sinks.s.optimistic_lock.source: this source reads a table of another schema\n"},
         {SINK("\"truncate_table_on_first_run\":true"),
          "sinks.s.truncate_table_on_first_run: does not exist here: a full sync deletes what did not come, "
          "without a "
@@ -640,7 +689,7 @@ static void sinks_are_checked_though_not_kept(void **state)
             "\"schema\":\"c\",\"primary_key\":[\"a\",\"b\"],\"optimistic_lock\":{\"column\":\"v\","
             "\"maintained_by\":"
             "\"database\",\"coarse\":true},\"on_conflict\":\"skip\",\"missing_properties\":\"null\","
-            "\"unknown_properties\":\"reject\",\"properties\":{\"a\":\"b\"},\"strip_namespaces\":true,"
+            "\"unknown_properties\":\"reject\",\"properties\":{\"x\":\"y\"},\"strip_namespaces\":true,"
             "\"deletes\":"
             "{\"column\":\"d\",\"value\":\"now\",\"live\":null},\"scope\":{\"column\":\"c\",\"value\":1},"
             "\"full_sync_deletes\":true,\"delete_guard\":{\"rows\":5,\"fraction\":0.1},\"whitelist\":[\"a\"],"
@@ -657,6 +706,164 @@ static void sinks_are_checked_though_not_kept(void **state)
     (void)state;
     CHECK_BAD(cases);
     CHECK_GOOD(good);
+}
+
+static void a_sink_has_its_defaults(void **state)
+{
+    struct config *config = read_good(SINK("\"strip_namespaces\":false"));
+    const struct config_sink *sink = config_sink(config, "s");
+    (void)state;
+    assert_ptr_equal(sink->system, config_system(config, "pg"));
+    assert_string_equal(sink->table, "t");
+    assert_true(!sink->schema && !sink->timestamp && !sink->scope_column);
+    assert_int_equal(sink->primary_key.count + sink->property_count + sink->column_count, 0);
+    assert_int_equal(sink->lock.kind, LOCK_NONE);
+    assert_int_equal(sink->on_conflict, CONFLICT_REJECT);
+    assert_int_equal(sink->deletes, DELETES_DELETE);
+    assert_true(!sink->missing_null && !sink->missing_written && !sink->reject_unknown);
+    assert_true(sink->full_sync_deletes);
+    assert_false(sink->delete_guard.off);
+    assert_int_equal(sink->delete_guard.rows, 100);
+    assert_true(sink->delete_guard.fraction == 0.5);
+    assert_false(sink->has_whitelist);
+    assert_int_equal(sink->blacklist.count, 0);
+    assert_false(sink->strip_namespaces || sink->skip_identity_columns || sink->remove_pk_char_trailing_spaces);
+    assert_false(sink->create_table_if_missing);
+    config_free(config);
+}
+
+static void a_sink_has_its_keys(void **state)
+{
+    struct config *config = read_good(
+        SINK("\"schema\":\"c\",\"primary_key\":[\"a\",\"b\"],\"optimistic_lock\":{\"column\":\"v\","
+             "\"property\":\"w\",\"maintained_by\":\"database\",\"coarse\":true},\"on_conflict\":\"overwrite\","
+             "\"unknown_properties\":\"reject\",\"properties\":{\"x\":\"y\"},\"strip_namespaces\":true,"
+             "\"scope\":{\"column\":\"b\",\"value\":7},\"delete_guard\":{\"rows\":5},"
+             "\"blacklist\":[\"z\"],\"timestamp\":\"ts\",\"skip_identity_columns\":true,"
+             "\"remove_pk_char_trailing_spaces\":true"));
+    const struct config_sink *sink = config_sink(config, "s");
+    (void)state;
+    assert_string_equal(sink->schema, "c");
+    assert_int_equal(sink->primary_key.count, 2);
+    assert_string_equal(sink->primary_key.items[1], "b");
+    assert_int_equal(sink->lock.kind, LOCK_COLUMN);
+    assert_string_equal(sink->lock.column, "v");
+    assert_string_equal(sink->lock.property, "w");
+    assert_true(sink->lock.by_database && sink->lock.coarse);
+    assert_int_equal(sink->on_conflict, CONFLICT_OVERWRITE);
+    assert_true(sink->reject_unknown && sink->strip_namespaces);
+    assert_int_equal(sink->property_count, 1);
+    assert_string_equal(sink->properties[0].from, "x");
+    assert_string_equal(sink->properties[0].to, "y");
+    assert_string_equal(sink->scope_column, "b");
+    assert_string_equal(sink->scope_value.text, "7");
+    assert_int_equal(sink->delete_guard.rows, 5);
+    assert_true(sink->delete_guard.fraction == 0.5 && !sink->delete_guard.off);
+    assert_string_equal(sink->blacklist.items[0], "z");
+    assert_string_equal(sink->timestamp, "ts");
+    assert_true(sink->skip_identity_columns && sink->remove_pk_char_trailing_spaces);
+    config_free(config);
+}
+
+static void a_lock_is_a_column_an_xmin_or_a_hash(void **state)
+{
+    struct config *config = read_good(SINK("\"optimistic_lock\":{\"column\":\"v\"}"));
+    const struct config_optimistic_lock *lock = &config_sink(config, "s")->lock;
+    (void)state;
+    assert_int_equal(lock->kind, LOCK_COLUMN);
+    assert_true(!lock->property && !lock->by_database && !lock->coarse && !lock->source);
+    config_free(config);
+    config = read_good(SINK("\"optimistic_lock\":{\"column\":\"xmin\",\"property\":\"p\"}"));
+    lock = &config_sink(config, "s")->lock;
+    assert_int_equal(lock->kind, LOCK_XMIN);
+    assert_null(lock->column);
+    assert_string_equal(lock->property, "p");
+    config_free(config);
+    config = read_good(SINK("\"optimistic_lock\":{\"hash\":\"p\",\"source\":\"h\"}"));
+    lock = &config_sink(config, "s")->lock;
+    assert_int_equal(lock->kind, LOCK_HASH);
+    assert_string_equal(lock->property, "p");
+    assert_ptr_equal(lock->source, config_source(config, "h"));
+    config_free(config);
+}
+
+static void defaults_of_a_sink_depend_on_its_other_keys(void **state)
+{
+    static const struct {
+        const char *text;
+        bool missing_null, full_sync_deletes;
+    } cases[] = {
+        {SINK("\"on_conflict\":\"skip\""), false, true},
+        {SINK("\"whitelist\":[\"a\"]"), true, true},
+        {SINK("\"whitelist\":[\"a\"],\"missing_properties\":\"keep\""), false, true},
+        {SINK("\"missing_properties\":\"null\""), true, true},
+        {SINK("\"schema_definition\":[{\"name\":\"a\",\"type\":\"uuid\"}]"), true, true},
+        {SINK("\"schema_definition\":[]"), false, true},
+        {SINK("\"optimistic_lock\":{\"column\":\"v\"}"), false, false},
+        {SINK("\"optimistic_lock\":{\"column\":\"v\"},\"full_sync_deletes\":true"), false, true},
+        {SINK("\"optimistic_lock\":{\"column\":\"v\"},\"scope\":{\"column\":\"c\",\"value\":1}"), false, true},
+        {SINK("\"scope\":{\"column\":\"c\",\"value\":1},\"full_sync_deletes\":false"), false, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct config *config = read_good(cases[i].text);
+        const struct config_sink *sink = config_sink(config, "s");
+        if (sink->missing_null != cases[i].missing_null || sink->full_sync_deletes != cases[i].full_sync_deletes)
+            fail_msg("%s", cases[i].text);
+        config_free(config);
+    }
+}
+
+static void deletes_have_three_forms(void **state)
+{
+    struct config *config = read_good(SINK("\"deletes\":\"ignore\",\"delete_guard\":false"));
+    const struct config_sink *sink = config_sink(config, "s");
+    (void)state;
+    assert_int_equal(sink->deletes, DELETES_IGNORE);
+    assert_true(sink->delete_guard.off);
+    config_free(config);
+    config = read_good(SINK("\"deletes\":{\"column\":\"d\",\"value\":\"now\"}"));
+    sink = config_sink(config, "s");
+    assert_int_equal(sink->deletes, DELETES_MARK);
+    assert_string_equal(sink->mark.column, "d");
+    assert_true(sink->mark.now);
+    assert_int_equal(sink->mark.live.type, CONFIG_ABSENT);
+    config_free(config);
+    config = read_good(SINK("\"deletes\":{\"column\":\"d\",\"value\":true,\"live\":null}"));
+    sink = config_sink(config, "s");
+    assert_false(sink->mark.now);
+    assert_int_equal(sink->mark.value.type, CONFIG_BOOL);
+    assert_int_equal(sink->mark.live.type, CONFIG_NULL);
+    config_free(config);
+}
+
+static void columns_of_a_sink_are_defined(void **state)
+{
+    struct config *config =
+        read_good(SINK("\"create_table_if_missing\":true,\"schema_definition\":["
+                       "{\"source_property\":\"p\",\"name\":\"a\",\"type\":\"string\",\"max_size\":10,"
+                       "\"min_size\":1,\"primary_key\":true,\"index\":true,\"default\":\"x\"},"
+                       "{\"name\":\"b\",\"type\":\"decimal\",\"precision\":10,\"scale\":2},"
+                       "{\"source_property\":\"c\",\"type\":\"boolean\",\"max_value\":-5,\"allow_null\":false}]"));
+    const struct config_sink *sink = config_sink(config, "s");
+    const struct config_column *column = sink->columns;
+    (void)state;
+    assert_true(sink->create_table_if_missing);
+    assert_int_equal(sink->column_count, 3);
+    assert_string_equal(column[0].property, "p");
+    assert_string_equal(column[0].name, "a");
+    assert_int_equal(column[0].type, COLUMN_STRING);
+    assert_true(column[0].has_max && column[0].has_min && column[0].max == 10 && column[0].min == 1);
+    assert_true(column[0].primary_key && column[0].index && !column[0].allow_null);
+    assert_string_equal(column[0].def.text, "x");
+    assert_string_equal(column[1].property, "b");
+    assert_int_equal(column[1].type, COLUMN_DECIMAL);
+    assert_true(column[1].precision == 10 && column[1].scale == 2 && column[1].allow_null);
+    assert_true(!column[1].has_max && !column[1].has_min && !column[1].primary_key && !column[1].index);
+    assert_int_equal(column[1].def.type, CONFIG_ABSENT);
+    assert_string_equal(column[2].name, "c");
+    assert_true(column[2].has_max && !column[2].has_min && column[2].max == -5 && !column[2].allow_null);
+    config_free(config);
 }
 
 static void keys_without_effect_are_collected(void **state)
@@ -1044,7 +1251,13 @@ int main(void)
         cmocka_unit_test(sources_must_make_sense),
         cmocka_unit_test(properties_must_not_collide),
         cmocka_unit_test(parameters_must_be_declared_and_used),
-        cmocka_unit_test(sinks_are_checked_though_not_kept),
+        cmocka_unit_test(sinks_must_make_sense),
+        cmocka_unit_test(a_sink_has_its_defaults),
+        cmocka_unit_test(a_sink_has_its_keys),
+        cmocka_unit_test(a_lock_is_a_column_an_xmin_or_a_hash),
+        cmocka_unit_test(defaults_of_a_sink_depend_on_its_other_keys),
+        cmocka_unit_test(deletes_have_three_forms),
+        cmocka_unit_test(columns_of_a_sink_are_defined),
         cmocka_unit_test(keys_without_effect_are_collected),
         cmocka_unit_test(variables_are_put_into_every_string),
         cmocka_unit_test(files_lose_their_last_line_end_only),

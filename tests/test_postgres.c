@@ -27,6 +27,7 @@ static PGconn *native(const struct config_system *system)
 }
 
 static const char *const setup[] = {
+    "create collation if not exists contract_folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
     "create or replace function contract_write() returns bigint language sql"
     " as 'insert into contract_written values (1) returning id'",
     NULL,
@@ -48,6 +49,8 @@ int main(void)
                     .integer = "bigint",
                     .text = "text",
                     .key_text = "text collate \"C\"",
+                    .folded = "text collate contract_folded",
+                    .text_without_nul = true,
                     .datetime = "timestamp(6) with time zone",
                     .uuid = "uuid",
                     .long_text = "repeat('x', 1048576)",
@@ -57,6 +60,7 @@ int main(void)
                     .setup = setup},
     };
     int failed = db_contract_run(&contract);
+    failed += db_contract_write_run(&contract);
     PQfinish(pg);
     config_free(config);
     return failed;

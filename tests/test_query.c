@@ -33,11 +33,11 @@ static void take_apart(const char *uri, struct buf *out)
     arena_free(arena);
 }
 
-struct target {
+struct case_target {
     const char *uri, *parts;
 };
 
-static void check(const struct target *targets, size_t count)
+static void check(const struct case_target *targets, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         struct buf out = {0};
@@ -51,7 +51,7 @@ static void check(const struct target *targets, size_t count)
 
 static void path_and_parameters_are_told_apart(void **state)
 {
-    static const struct target targets[] = {
+    static const struct case_target targets[] = {
         {"", ""},
         {"/", "/"},
         {"/sources/a", "/sources/a"},
@@ -68,7 +68,7 @@ static void path_and_parameters_are_told_apart(void **state)
 
 static void odd_parameters_are_taken_as_they_are(void **state)
 {
-    static const struct target targets[] = {
+    static const struct case_target targets[] = {
         {"/a?b", "/a|b="},
         {"/a?b=", "/a|b="},
         {"/a?=b", "/a|=b"},
@@ -85,7 +85,7 @@ static void odd_parameters_are_taken_as_they_are(void **state)
 
 static void percent_signs_are_decoded(void **state)
 {
-    static const struct target targets[] = {
+    static const struct case_target targets[] = {
         {"/a%20b", "/a b"},
         {"/a%2fb%2Fc", "/a/b/c"},
         {"/%C3%a6", "/\xC3\xA6"},
@@ -103,7 +103,7 @@ static void percent_signs_are_decoded(void **state)
 
 static void a_plus_is_a_space_in_parameters_only(void **state)
 {
-    static const struct target targets[] = {
+    static const struct case_target targets[] = {
         {"/a+b", "/a+b"},
         {"/a?b+c=d+e", "/a|b c=d e"},
         {"/a?b=d%2Be", "/a|b=d+e"},
@@ -115,7 +115,7 @@ static void a_plus_is_a_space_in_parameters_only(void **state)
 
 static void a_percent_sign_without_two_digits_is_refused(void **state)
 {
-    static const struct target targets[] = {
+    static const struct case_target targets[] = {
         {"/%", "!"},        {"/%4", "!"},       {"/%4g", "!"},      {"/%g4", "!"},      {"/%%41", "!"},
         {"/a?%=b", "!"},    {"/a?b=%", "!"},    {"/a?b=%4", "!"},   {"/a?b=%4&c=d", "!"}, {"/a?b=%&c=d", "!"},
         {"/a?b%4=c", "!"},  {"/a?b=c&d=%zz", "!"}, {"/a?b=%-1", "!"}, {"/a?b=% 1", "!"}, {"/%4?1=a", "!"},
@@ -126,7 +126,7 @@ static void a_percent_sign_without_two_digits_is_refused(void **state)
 
 static void an_encoded_nul_is_refused(void **state)
 {
-    static const struct target targets[] = {
+    static const struct case_target targets[] = {
         {"/%00", "!"}, {"/a?b=%00", "!"}, {"/a?%00=b", "!"}, {"/a?b=c%00d", "!"}};
     (void)state;
     CHECK(targets);

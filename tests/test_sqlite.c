@@ -1385,6 +1385,7 @@ static int run_contract(void)
                     .integer = "integer",
                     .text = "text",
                     .key_text = "text",
+                    .folded = "text collate nocase",
                     .datetime = "text",
                     .long_text = "replace(hex(zeroblob(524288)), '0', 'x')",
                     .failing = "abs(case r.id when 5000 then -9223372036854775807 - 1 else r.id end)",
@@ -1392,6 +1393,7 @@ static int run_contract(void)
                             " select id from n where id < 0"},
     };
     int failed = run_statement(world->native, "PRAGMA journal_mode = WAL") || db_contract_run(&contract);
+    failed += db_contract_write_run(&contract);
     return tear_down(&state) ? 1 : failed;
 }
 

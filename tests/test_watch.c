@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/monotonic.h"
 #include "http/watch.h"
 
 /* a client: its own end of a connection, and the request that the watch knows */
@@ -130,9 +131,12 @@ static void a_client_that_sends_more_is_not_called_off(void **state)
     struct client client;
     (void)state;
     begin_request(watch, &client);
-    assert_int_equal(write(client.own, "GET / HTTP/1.1\r\n", 16), 16);
+    for (unsigned i = 0; i < 100; i++) /* an upload that nobody reads */
+        assert_int_equal(write(client.own, "GET / HTTP/1.1\r\n", 16), 16);
     let_it_look(watch);
     assert_false(cancel_fired(&client.cancel));
+    leave(&client); /* and that is still noticed, although there is something to read */
+    wait_until_fired(&client);
     end_request(watch, &client);
     watch_stop(watch);
 }
@@ -221,6 +225,116 @@ static void all_can_be_called_off_at_once(void **state)
     watch_stop(watch);
 }
 
+/* deadlines */
+
+static void a_request_without_time_left_expires(void **state)
+{
+    struct watch *watch = start();
+    struct client client;
+    (void)state;
+    begin_request(watch, &client);
+    let_it_look(watch);
+    assert_false(cancel_fired(&client.cancel));
+    watch_deadline(watch, &client.watched, monotonic_seconds() + 0.01);
+    wait_until_fired(&client);
+    assert_true(cancel_expired(&client.cancel));
+    end_request(watch, &client);
+    watch_stop(watch);
+}
+
+static void a_deadline_that_is_over_already_counts(void **state)
+{
+    struct watch *watch = start();
+    struct client client;
+    (void)state;
+    begin_request(watch, &client);
+    watch_deadline(watch, &client.watched, monotonic_seconds() - 1);
+    wait_until_fired(&client);
+    assert_true(cancel_expired(&client.cancel));
+    end_request(watch, &client);
+    watch_stop(watch);
+}
+
+static void a_client_that_goes_away_in_time_does_not_expire(void **state)
+{
+    struct watch *watch = start();
+    struct client client;
+    (void)state;
+    begin_request(watch, &client);
+    watch_deadline(watch, &client.watched, monotonic_seconds() + 3600);
+    let_it_look(watch);
+    assert_false(cancel_fired(&client.cancel));
+    leave(&client);
+    wait_until_fired(&client);
+    assert_false(cancel_expired(&client.cancel));
+    watch_deadline(watch, &client.watched, monotonic_seconds() - 1);
+    let_it_look(watch);
+    assert_false(cancel_expired(&client.cancel));
+    end_request(watch, &client);
+    watch_stop(watch);
+}
+
+static void the_sooner_of_two_deadlines_comes_first(void **state)
+{
+    struct watch *watch = start();
+    struct client late, soon;
+    (void)state;
+    begin_request(watch, &late);
+    begin_request(watch, &soon);
+    watch_deadline(watch, &late.watched, monotonic_seconds() + 3600);
+    let_it_look(watch);
+    watch_deadline(watch, &soon.watched, monotonic_seconds() + 0.01);
+    wait_until_fired(&soon);
+    assert_false(cancel_fired(&late.cancel));
+    end_request(watch, &soon);
+    end_request(watch, &late);
+    watch_stop(watch);
+}
+
+/* The thread has planned for the later of two that come one after the other, too. */
+static void one_deadline_follows_another(void **state)
+{
+    struct watch *watch = start();
+    struct client first, second;
+    (void)state;
+    begin_request(watch, &first);
+    begin_request(watch, &second);
+    watch_deadline(watch, &first.watched, monotonic_seconds() + 0.01);
+    watch_deadline(watch, &second.watched, monotonic_seconds() + 0.02);
+    wait_until_fired(&second);
+    assert_true(cancel_expired(&first.cancel));
+    assert_true(cancel_expired(&second.cancel));
+    end_request(watch, &first);
+    end_request(watch, &second);
+    watch_stop(watch);
+}
+
+static void a_deadline_that_is_taken_back_never_comes(void **state)
+{
+    struct watch *watch = start();
+    struct client client, other;
+    double deadline;
+    (void)state;
+    begin_request(watch, &other);
+    begin_request(watch, &client);
+    for (;;) { /* until it was taken back before it came, however slow we are */
+        deadline = monotonic_seconds() + 0.05;
+        watch_deadline(watch, &client.watched, deadline);
+        watch_deadline(watch, &client.watched, 0);
+        if (monotonic_seconds() < deadline)
+            break;
+        end_request(watch, &client);
+        begin_request(watch, &client);
+    }
+    watch_deadline(watch, &other.watched, deadline + 0.01);
+    wait_until_fired(&other);
+    let_it_look(watch);
+    assert_false(cancel_fired(&client.cancel));
+    end_request(watch, &client);
+    end_request(watch, &other);
+    watch_stop(watch);
+}
+
 /* many threads */
 
 struct requests {
@@ -287,6 +401,12 @@ int main(void)
         cmocka_unit_test(a_request_that_is_over_is_not_called_off),
         cmocka_unit_test(a_number_used_again_is_another_client),
         cmocka_unit_test(all_can_be_called_off_at_once),
+        cmocka_unit_test(a_request_without_time_left_expires),
+        cmocka_unit_test(a_deadline_that_is_over_already_counts),
+        cmocka_unit_test(a_client_that_goes_away_in_time_does_not_expire),
+        cmocka_unit_test(the_sooner_of_two_deadlines_comes_first),
+        cmocka_unit_test(one_deadline_follows_another),
+        cmocka_unit_test(a_deadline_that_is_taken_back_never_comes),
         cmocka_unit_test(many_requests_come_and_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

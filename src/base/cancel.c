@@ -36,12 +36,27 @@ void cancel_disarm(struct cancel *cancel)
     pthread_mutex_unlock(&cancel->mutex);
 }
 
-void cancel_fire(struct cancel *cancel)
+/* With the mutex held. */
+static void fire(struct cancel *cancel)
 {
-    pthread_mutex_lock(&cancel->mutex);
     if (!atomic_exchange(&cancel->fired, true) && cancel->wake) {
         cancel->wake(cancel->arg);
         cancel->wake = NULL;
     }
+}
+
+void cancel_fire(struct cancel *cancel)
+{
+    pthread_mutex_lock(&cancel->mutex);
+    fire(cancel);
+    pthread_mutex_unlock(&cancel->mutex);
+}
+
+void cancel_expire(struct cancel *cancel)
+{
+    pthread_mutex_lock(&cancel->mutex);
+    if (!atomic_load(&cancel->fired))
+        atomic_store(&cancel->expired, true);
+    fire(cancel);
     pthread_mutex_unlock(&cancel->mutex);
 }

@@ -10,6 +10,7 @@
 struct cancel {
     pthread_mutex_t mutex;
     atomic_bool fired;
+    atomic_bool expired;     /* it fired because time was up, and not because nobody waits any more */
     void (*wake)(void *arg); /* called with the mutex held, at most once; must be quick */
     void *arg;
 };
@@ -24,10 +25,17 @@ void cancel_arm(struct cancel *cancel, void (*wake)(void *arg), void *arg);
 void cancel_disarm(struct cancel *cancel);
 
 void cancel_fire(struct cancel *cancel);
+/* The same, because the request's time is up: somebody still waits for an answer. */
+void cancel_expire(struct cancel *cancel);
 
 static inline bool cancel_fired(const struct cancel *cancel)
 {
     return cancel && atomic_load_explicit(&cancel->fired, memory_order_relaxed);
+}
+
+static inline bool cancel_expired(const struct cancel *cancel)
+{
+    return cancel && atomic_load(&cancel->expired);
 }
 
 #endif

@@ -10,12 +10,17 @@ enum err_code {
     ERR_NONE = 0,
     ERR_INPUT,     /* a bad parameter or body: 400 */
     ERR_NOT_FOUND, /* an unknown name or subset: 404 */
+    ERR_CHAIN,     /* a full sync's chain is broken: 409, and nothing else is */
     ERR_GONE,      /* a token this database cannot continue from: 410 */
+    ERR_CONFLICT,  /* an entity's version is not the row's: 412 */
+    ERR_LARGE,     /* a body or an entity is too large: 413 */
+    ERR_REFUSED,   /* an entity that cannot be stored, or a deletion that is too much: 422 */
     ERR_DATABASE,  /* the configuration's or the schema's fault (table, column, right): 500 */
     ERR_CHANGED,   /* as ERR_DATABASE, and it smells of a changed table: read the catalogue again */
     ERR_VALUE,     /* as ERR_DATABASE, and it was about a value: one of the request's, if it brought any */
     ERR_AWAY,      /* the database is away, or does not want us now: 503 */
     ERR_LOST,      /* as ERR_AWAY, and it was this connection that broke: another one may work */
+    ERR_RACE,      /* as ERR_AWAY, and it was another transaction that was in the way: running again may work */
     ERR_BUSY,      /* the pool is exhausted, a lock was not had in time: 503 */
     ERR_CANCELLED, /* the client went away; nobody is left to answer */
     ERR_CONFIG,    /* the configuration cannot be used: the program says so and stops */

@@ -118,10 +118,74 @@ struct config_source {
     size_t parameter_count;
 };
 
+enum config_lock { LOCK_NONE, LOCK_COLUMN, LOCK_XMIN, LOCK_HASH };
+
+struct config_optimistic_lock {
+    enum config_lock kind;
+    const char *column;   /* LOCK_COLUMN */
+    const char *property; /* that holds the version; NULL: the one that is written to the column */
+    bool by_database;     /* maintained_by: the column is only compared */
+    bool coarse;          /* a timestamp coarser than a millisecond will do */
+    const struct config_source *source; /* LOCK_HASH */
+};
+
+enum config_conflict { CONFLICT_REJECT, CONFLICT_SKIP, CONFLICT_OVERWRITE };
+enum config_deletes { DELETES_DELETE, DELETES_IGNORE, DELETES_MARK };
+
+struct config_mark {
+    const char *column;
+    struct config_value value; /* unused when now */
+    bool now;                  /* value is "now": the time */
+    struct config_value live;  /* CONFIG_ABSENT: false for a boolean column, else NULL */
+};
+
+struct config_guard {
+    bool off;
+    size_t rows;
+    double fraction;
+};
+
+enum config_column_type { COLUMN_STRING, COLUMN_INTEGER, COLUMN_DECIMAL, COLUMN_FLOAT, COLUMN_BINARY, COLUMN_DATETIME,
+                          COLUMN_DATE, COLUMN_TIME, COLUMN_UUID, COLUMN_BOOLEAN };
+
+/* Of schema_definition. */
+struct config_column {
+    const char *property, *name; /* never NULL: each is the other's default */
+    enum config_column_type type;
+    bool has_max, has_min;
+    double max, min;
+    unsigned precision, scale; /* 0: not written */
+    bool allow_null, primary_key, index;
+    struct config_value def;   /* CONFIG_ABSENT: none */
+};
+
 struct config_sink {
     const char *name;
     const struct config_system *system;
-    /* The other keys are checked by name and type, and kept nowhere until there is a sink to use them. */
+    const char *schema; /* NULL: the connection's own */
+    const char *table;
+    struct config_list primary_key; /* empty: from the catalogue */
+    struct config_optimistic_lock lock;
+    enum config_conflict on_conflict;
+    bool missing_null;         /* missing_properties, with its default settled */
+    bool missing_written;
+    bool reject_unknown;       /* unknown_properties */
+    struct config_pair *properties; /* property -> column */
+    size_t property_count;
+    bool strip_namespaces;
+    enum config_deletes deletes;
+    struct config_mark mark;   /* DELETES_MARK */
+    const char *scope_column;  /* NULL: no scope */
+    struct config_value scope_value;
+    bool full_sync_deletes;    /* with its default settled */
+    struct config_guard delete_guard;
+    struct config_list whitelist, blacklist; /* of columns */
+    bool has_whitelist;
+    const char *timestamp;     /* a column; NULL: none */
+    bool skip_identity_columns, remove_pk_char_trailing_spaces;
+    struct config_column *columns; /* schema_definition */
+    size_t column_count;
+    bool create_table_if_missing;
 };
 
 struct config {

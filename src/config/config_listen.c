@@ -153,11 +153,23 @@ static int take_address(struct reader *reader, struct config_listen *listen)
     return 0;
 }
 
+/* One body alone must fit. Who writes only one of the two is not told to write the other: a body that is alone
+ * may pass the bound. */
+static int check_sizes(struct reader *reader, const struct path *path, json_t *object,
+                       const struct config_listen *listen)
+{
+    bool written = reader_has(object, "max_buffered_bytes") && reader_has(object, "max_body_bytes");
+    if (!written || listen->max_buffered_bytes >= listen->max_body_bytes)
+        return 0;
+    return reader_mistake_at(reader, path, "max_buffered_bytes", "must not be less than max_body_bytes");
+}
+
 static int check_listen(struct reader *reader, const struct path *path, json_t *object, void *target)
 {
     struct config_listen *listen = target;
     int result = take_port(reader, listen);
-    (void)object;
+    if (check_sizes(reader, path, object, listen))
+        result = -1;
     if (take_address(reader, listen))
         return -1;
     if (listen->address[0] == '/' || listen->address[0] == '@')
@@ -221,7 +233,7 @@ static const struct key listen_keys[] = {
      .max = 1e9,
      .at = AT(request_timeout),
      .def = "60",
-     .help = "seconds from a push's last byte to its commit"},
+     .help = "seconds from a push's last byte to its commit, and between two of its bytes; 0: no limit"},
     {.name = "send_timeout",
      .type = KEY_NUMBER,
      .min = 0,

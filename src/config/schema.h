@@ -74,7 +74,8 @@ struct section {
     int (*check)(struct reader *reader, const struct path *path, json_t *object, void *target);
 };
 
-extern const struct section section_root, section_listen, section_system, section_source, section_sink;
+extern const struct section section_root, section_listen, section_system, section_source, section_sink, section_lock,
+    section_column;
 
 /* NULL when the section has no such key. */
 const struct key *schema_find(const struct section *section, const char *name);

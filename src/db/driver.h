@@ -8,7 +8,8 @@
  * ERR_AWAY (server cannot be reached or does not want us), ERR_BUSY (lock wait), ERR_CHANGED (a table or
  * column is not, or no longer, there), ERR_DATABASE (rights and other faults of the configuration),
  * ERR_GONE, ERR_INPUT (a bound parameter or token does not fit the type), ERR_VALUE (the server refused a
- * value, ours or one of the table's). Texts carry the server's message but no row values: a server's
+ * value, ours or one of the table's; a constraint), ERR_RACE (deadlock, serialisation failure, a row that is not
+ * as it was found: the transaction is of no use, the next may be). Texts carry the server's message but no row values: a server's
  * DETAIL stays out. */
 #ifndef DB_DRIVER_H
 #define DB_DRIVER_H
@@ -48,8 +49,25 @@ struct column {
     unsigned number;    /* the driver's: type oid, field type ... */
     int modifier;       /* the driver's: typmod, flags ... */
     unsigned element;   /* the driver's: type of a list's elements */
+    enum kind element_kind; /* KIND_LIST: of its elements, or of theirs where they are lists; limits are theirs, too */
     const char *expression; /* the driver's: how the select list reads it, NULL for the plain column */
     const char *cast;       /* the driver's: the type to cast a literal to */
+    const char *collation;  /* the driver's: the one that tells whether two texts are the same key, or NULL */
+    bool binary;            /* the driver's: values can be sent to it in their binary form */
+
+    /* What fits, for sinks. What an entity has is brought into the form the column holds (entity/accept.h) or
+     * refused; 0 is no limit. */
+    size_t max_chars, max_bytes; /* of a text; of bytes, or of a text in UTF-8 (0 where another encoding counts) */
+    unsigned bits;          /* KIND_INT, KIND_UINT: 1 to 64 of the number's range; 0 is 64 */
+    unsigned precision, scale; /* KIND_DECIMAL: digits in all and behind the point; precision 0: any */
+    bool single;            /* KIND_FLOAT: of 4 bytes */
+    bool generated;         /* the database computes it, nobody can write it */
+    bool identity;          /* the database numbers it: identity, serial, AUTO_INCREMENT */
+    bool defaulted;         /* an insert that leaves it out makes something else than NULL */
+    bool normalised;        /* the server may keep another text than the one it is given (jsonb, inet, time): only
+                               it can say whether two are the same, see FIND_LOCK */
+    bool exact;             /* as part of a key: two values that accept brought to the column's form are the same
+                               key just when their bytes are */
 };
 
 /* A table, view or query as the catalogue tells it. Lives in the arena it was described into. */
@@ -60,6 +78,9 @@ struct relation {
     size_t key_count;  /* 0: there is none */
     bool key_unique;   /* a unique, valid, non-partial index (or the primary key) covers just these columns */
     bool indexable;    /* it is a table, which can have indexes */
+    bool triggers;     /* rows may be changed by triggers as they are written */
+    const char *key_index; /* the driver's: the index that key_unique speaks of, quoted */
+    bool bulk;         /* the driver's: its way of loading many rows works on it */
     bool updated_indexed; /* an index begins with the updated column and then the key, in this order */
     const char *from;  /* what stands after FROM, and ON, quoted: "public"."customers", or (query) */
     const char *title; /* how people call it: "public.customers", "query" */
@@ -129,6 +150,113 @@ struct plan {
 
 enum feature {
     FEATURE_XMIN = 1, /* rows have a system column that changes with every update (PostgreSQL) */
+    FEATURE_STAMP = 2, /* find gives each row a stamp, and update and delete only touch a row that still has it */
+    FEATURE_ONE_WRITER = 4, /* a transaction that writes keeps every other writer out from its beginning (SQLite) */
+};
+
+/* writing */
+
+/* What a write sets besides the values of its rows. */
+enum special_kind {
+    SPECIAL_VALUE, /* a constant of the configuration; CONFIG_NULL is NULL */
+    SPECIAL_NOW,   /* the server's time, as the column's type has it */
+    SPECIAL_NEXT,  /* a version: of an integer the old one + 1, of a time now, but at least one unit of the
+                      column's resolution above the old one. For an insert the column's default or else 1; now */
+};
+
+struct special {
+    size_t column; /* index into the relation's columns */
+    enum special_kind kind;
+    struct config_value value; /* SPECIAL_VALUE */
+};
+
+/* A table as a sink sees it. Const; lives as long as its relation. */
+struct target {
+    const struct relation *relation; /* of a table whose key is unique and not NULL */
+    const char *sink;                /* the sink's name, for the state of full syncs */
+    const size_t *columns;           /* indexes of the columns that rows have values for: first those of the key, in
+                                        the key's order, then the others */
+    size_t column_count;
+    const size_t *reads;             /* indexes of the columns that find gives */
+    size_t read_count;
+    const struct special *scope;     /* SPECIAL_VALUE: only rows with this value are the sink's; NULL: all are */
+};
+
+/* One entity's row. Texts of values are borrowed; values of columns that were not given are KIND_NULL. */
+struct row {
+    const struct value *values; /* target->column_count, in the order of target->columns */
+    uint64_t stamp;             /* FEATURE_STAMP: what find gave, for update and delete */
+    size_t number;              /* the caller's */
+};
+
+enum find_mode {
+    FIND_LOOK, /* locks and writes nothing */
+    FIND_LOCK, /* locks the rows it finds until the transaction ends, in the order of rows, and gives ours */
+};
+
+/* A row of the table that has the key of one of the rows looked for. Borrowed until the next call. */
+struct found {
+    const struct row *row;      /* the one that was looked for */
+    uint64_t stamp;
+    const struct value *values; /* the table's: target->read_count, in the order of target->reads */
+    const char *xmin;           /* FEATURE_XMIN: as text, else NULL */
+    const struct value *ours;   /* FIND_LOCK, when a column is normalised: row->values as the table would hold them;
+                                   else NULL: they are as they are */
+};
+
+/* One statement's worth of rows, in the order of their keys, no key twice. */
+struct write {
+    const struct target *target;
+    const size_t *places; /* which of target->columns are set, as indexes into it. An insert's has all of the key;
+                             an update's and a delete's has none of it: the key is only looked for */
+    size_t place_count;
+    const struct special *specials;
+    size_t special_count;
+    const struct row *const *rows;
+    size_t row_count;
+};
+
+/* Where a write failed, when the database told. */
+struct fault {
+    size_t row;    /* index into rows; SIZE_MAX: unknown */
+    size_t column; /* index into the relation's columns; SIZE_MAX: unknown */
+    bool duplicate; /* a unique index has the value already */
+};
+
+/* The state of a sink's full syncs. Texts live in the arena given. */
+struct sync_state {
+    bool exists;             /* there is a state at all */
+    bool open;               /* the sequence waits for more requests */
+    const char *sequence_id; /* the open one, or the last; NULL: none */
+    const char *request_id;  /* the last accepted request's */
+    uint64_t requests;       /* accepted in this sequence */
+    uint64_t entities;       /* that came in this sequence and were no deletion */
+};
+
+/* What was answered to a request of a sequence. */
+struct receipt {
+    const char *request_id;
+    const char *digest; /* hex, of everything that makes two requests the same */
+    const char *answer; /* the body of the answer */
+};
+
+/* What a full sync leaves over: the rows of the scope whose keys are among no seen list of the sequence. */
+enum sweep_kind {
+    SWEEP_COUNT,
+    SWEEP_DELETE,
+    SWEEP_MARK, /* sets the specials, where mark is not set already */
+};
+
+struct sweep {
+    const struct target *target;
+    enum sweep_kind kind;
+    const char *sequence_id;       /* NULL: only seen counts */
+    const char *seen;              /* one more list, "[...]", see seen; NULL: none */
+    const struct special *specials;
+    size_t special_count;
+    const struct special *dead;    /* SWEEP_MARK: a row with this value is already marked. SPECIAL_NOW: one whose
+                                      value is anything but that of live */
+    const struct special *live;    /* SPECIAL_VALUE */
 };
 
 struct driver {
@@ -171,6 +299,74 @@ struct driver {
     /* Ends the snapshot, at any time after read_open, also one that failed. Returns 0 when the connection
      * is as good as new, -1 when it must be closed. */
     int (*read_close)(struct conn *conn);
+
+    /* a transaction that may write */
+
+    /* Begins one that reads what is committed. seconds bound the wait for each lock and each statement on the
+     * server. write false: it will only look (matters for FEATURE_ONE_WRITER). */
+    int (*begin)(struct conn *conn, bool write, double seconds, struct err *err);
+    /* Returns 0 only when it is known to be committed. ERR_LOST: nobody knows; run it again. */
+    int (*commit)(struct conn *conn, struct err *err);
+    /* At any time after begin, also after a failure. 0: the connection is as good as new, -1: close it. */
+    int (*rollback)(struct conn *conn);
+
+    /* rows of a target, within a transaction */
+
+    /* Last step of bringing a value to the form in which the column holds it and read_next would give it back,
+     * after entity/accept.h did what columns tell: what only this database knows (an enum's labels, padding,
+     * SQLite's storage classes). -1: ERR_VALUE, the text says why ("is not one of ..."), without the column's
+     * name. NULL: nothing is left to do. */
+    int (*fit)(const struct column *column, struct value *value, struct arena *arena, struct err *err);
+    /* Numbers the keys of rows as the target's unique index orders them: the same number is the same key. Only
+     * called when a key column is not exact. One call for a whole request. */
+    int (*rank)(struct conn *conn, const struct target *target, const struct row *const *rows, size_t count,
+                uint32_t *ranks, struct err *err);
+    /* Looks for the keys of rows (in key order, no key twice). rows stay borrowed until find_close. */
+    int (*find_open)(struct conn *conn, const struct target *target, const struct row *const *rows, size_t count,
+                     enum find_mode mode, struct err *err);
+    int (*find_next)(struct conn *conn, struct found *found, struct err *err); /* 1, 0, -1 as read_next */
+    /* After find_next gave 0 or -1, or earlier. 0: the transaction can go on. -1: close the connection. */
+    int (*find_close)(struct conn *conn);
+    /* All rows, or -1: the transaction can only be rolled back then. fault is filled. An update or delete that
+     * did not find each row just as it was found is ERR_RACE. Rows that find locked, or that have a stamp. */
+    int (*insert)(struct conn *conn, const struct write *write, struct fault *fault, struct err *err);
+    int (*update)(struct conn *conn, const struct write *write, struct fault *fault, struct err *err);
+    int (*erase)(struct conn *conn, const struct write *write, struct fault *fault, struct err *err);
+
+    /* full syncs: tables sesam_sql_* beside the target, see sql/ */
+
+    /* Outside of a transaction: makes the state's tables if they are not there. ERR_DATABASE with the statement
+     * to run as hint where the role may not. */
+    int (*sync_prepare)(struct conn *conn, const struct target *target, struct err *err);
+    /* Within a transaction, first thing: reads the state and keeps every other transaction of this sink (same
+     * table, same name, any replica) out until this one ends if exclusive, else only those that are exclusive.
+     * Without tables there is no state. */
+    int (*sync_lock)(struct conn *conn, const struct target *target, bool exclusive, struct sync_state *state,
+                     struct arena *arena, struct err *err);
+    /* The receipt of a request of the state's sequence; request_id NULL when there is none. */
+    int (*sync_receipt)(struct conn *conn, const struct target *target, const char *sequence_id,
+                        const char *request_id, struct receipt *receipt, struct arena *arena, struct err *err);
+    /* Is this sequence over: retired by a newer one, or done? */
+    int (*sync_is_over)(struct conn *conn, const struct target *target, const char *sequence_id, bool *over,
+                        struct err *err);
+    /* Begins a sequence: retires the one that was there, with all it has seen. Retired ids are kept for a week. */
+    int (*sync_begin)(struct conn *conn, const struct target *target, const char *sequence_id, struct err *err);
+    /* Adds what a request has seen, "[...]" of seen, to the open sequence. receipt NULL: it was incremental and
+     * is no part of the chain. */
+    int (*sync_add)(struct conn *conn, const struct target *target, const struct sync_state *state, const char *seen,
+                    size_t seen_len, const struct receipt *receipt, struct err *err);
+    /* Closes the sequence: forgets what was seen, keeps the receipts until the next begins. */
+    int (*sync_end)(struct conn *conn, const struct target *target, const char *sequence_id, struct err *err);
+    /* Appends a row's key to a list of seen keys: an item of a JSON array, a comma before it unless it is the
+     * first behind "[". In whatever form sweep can compare with the column. */
+    int (*seen)(const struct target *target, const struct row *row, struct buf *out, struct err *err);
+    /* *rows: how many were left over (and deleted, marked). *total: rows of the scope before that (living ones for
+     * SWEEP_MARK), asked only if *rows is more than enough. */
+    int (*sweep)(struct conn *conn, const struct sweep *sweep, uint64_t enough, uint64_t *rows, uint64_t *total,
+                 struct err *err);
+
+    /* The SQL of the state's tables, for people to run. */
+    const char *state_sql;
 };
 
 extern const struct driver driver_postgresql, driver_mysql, driver_sqlite;

@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "db/sql.h"
+
 enum { CONNECT_SECONDS = 10, KILL_SECONDS = 3 };
 
 /* threads */
@@ -244,19 +246,20 @@ static void keep_alive(int fd)
  * - sql_mode: strict. Without ANSI_QUOTES and NO_BACKSLASH_ESCAPES, so that placeholders and literals are
  *   found where we look for them; without PAD_CHAR_TO_FULL_LENGTH, so that a CHAR has no blanks at its end;
  *   without NO_ZERO_DATE and NO_ZERO_IN_DATE, so that the zero dates a table holds can be compared with;
- *   without ONLY_FULL_GROUP_BY, so that a query runs on both servers.
+ *   without ONLY_FULL_GROUP_BY, so that a query runs on both servers; with NO_AUTO_VALUE_ON_ZERO, so that a
+ *   0 written into an AUTO_INCREMENT stays one.
  * - autocommit: a server's default of 0 would keep the first snapshot for as long as the connection lives.
  * - sql_select_limit would cut a read short without a word.
+ * - max_error_count: of 0 warnings, none could be looked at.
  * - net_write_timeout: how slow a reader may be is for send_timeout to say; a dead one is noticed by TCP.
  * Repeatable read is what makes a snapshot of more than one statement. Read only holds until a transaction
  * asks for more: a sink begins with START TRANSACTION READ WRITE. */
 static int set_session(struct conn *conn, struct err *err)
 {
     static const char variables[] =
-        "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,"
-        "NO_ENGINE_SUBSTITUTION', SESSION time_zone = '+00:00', SESSION autocommit = 1,"
+        "SET SESSION sql_mode = '" MYDB_STRICT "', SESSION time_zone = '+00:00', SESSION autocommit = 1,"
         " SESSION sql_auto_is_null = 0, SESSION sql_select_limit = 18446744073709551615,"
-        " SESSION net_write_timeout = 31536000";
+        " SESSION net_write_timeout = 31536000, SESSION max_error_count = 64";
     static const char transactions[] =
         "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
     return mydb_run(conn, variables, "cannot set up the session", err) ||
@@ -270,6 +273,8 @@ static void name_server(struct conn *conn)
     const char *info = mysql_get_server_info(conn->mysql);
     conn->mariadb = strstr(info, "MariaDB") != NULL;
     const char *version = strncmp(info, "5.5.5-", 6) == 0 ? info + 6 : info; /* for old replicas */
+    /* The library offers it, and tells at the first use if the server does not have it. */
+    conn->bulk = LIBRARY_MARIADB && conn->mariadb && mysql_get_server_version(conn->mysql) >= 100207;
     snprintf(conn->server, sizeof conn->server, "%s %.*s", conn->mariadb ? "MariaDB" : "MySQL",
              (int)strcspn(version, "-"), version);
 }
@@ -326,6 +331,7 @@ static void close_connection(struct conn *conn)
     if (conn->busy || called_off)
         shutdown(conn->socket, SHUT_RDWR);
     mydb_read_close(conn);
+    mydb_find_close(conn);
     if (conn->mysql && (conn->busy || called_off))
         kill_running(conn);
     if (conn->mysql)
@@ -396,4 +402,25 @@ const struct driver driver_mysql = {
     .read_open = mydb_read_open,
     .read_next = mydb_read_next,
     .read_close = mydb_read_close,
+    .begin = mydb_begin,
+    .commit = mydb_commit,
+    .rollback = mydb_rollback,
+    .fit = mydb_fit,
+    .rank = mydb_rank,
+    .find_open = mydb_find_open,
+    .find_next = mydb_find_next,
+    .find_close = mydb_find_close,
+    .insert = mydb_insert,
+    .update = mydb_update,
+    .erase = mydb_erase,
+    .sync_prepare = mydb_sync_prepare,
+    .sync_lock = mydb_sync_lock,
+    .sync_receipt = mydb_sync_receipt,
+    .sync_is_over = mydb_sync_is_over,
+    .sync_begin = mydb_sync_begin,
+    .sync_add = mydb_sync_add,
+    .sync_end = mydb_sync_end,
+    .seen = mydb_seen,
+    .sweep = mydb_sweep,
+    .state_sql = sql_mysql_state,
 };

@@ -29,6 +29,13 @@ struct conn {
     atomic_bool cancelled;
     char server[96];
     struct mydb_read *read; /* the open read, or NULL */
+    struct mydb_find *find; /* the open find, or NULL */
+    bool bulk;              /* a statement can be executed for many rows at once (MariaDB) */
+    bool writing;           /* a transaction that may write is open */
+    bool doomed;            /* a statement of it failed: it can only be rolled back */
+    unsigned limit;         /* seconds that locks and statements may take; 0: as the server has it */
+    char own_limit[32];     /* max_statement_time before the first limit */
+    size_t packet;          /* bytes a statement and its values may have; 0: not yet asked */
 };
 
 /* Readies the calling thread for the library; cheap when it is ready. A thread lets go when it ends. */
@@ -46,7 +53,15 @@ bool mydb_is_loss(unsigned number);
 /* The same from an error number, for mysql_real_connect. */
 int mydb_fault(unsigned number, const char *state, const char *message, const char *what, struct err *err);
 
+/* The column that a message tells, without quotes. False when it tells none. */
+bool mydb_error_column(const char *message, char *name, size_t size);
+/* Is it a unique index that refused? */
+bool mydb_is_duplicate(unsigned number);
+
 /* columns: mysql_type.c */
+
+/* Types that a library may not know by name. */
+enum { MYDB_TYPE_VECTOR = 242, MYDB_TYPE_JSON = 245 };
 
 /* column->number is the library's field type; column->modifier holds these. */
 enum mydb_flag {
@@ -54,6 +69,8 @@ enum mydb_flag {
     MYDB_DOCUMENT = 2, /* JSON and geometry: order by nothing that a text could be compared with */
     MYDB_INET6 = 4,
     MYDB_INET4 = 8,
+    MYDB_UNSIGNED = 16,
+    MYDB_ZEROFILL = 32, /* DECIMAL and floats come with zeros in front */
 };
 
 /* Fills kind, position, digits, nullable, zoneless, bytewise, number, modifier and expression from what a
@@ -65,6 +82,21 @@ int mydb_column(struct column *column, const MYSQL_FIELD *field, const char *typ
 const char *mydb_type_text(const MYSQL_FIELD *field, struct arena *arena);
 /* Does a result's field still hold what the column was described as? */
 bool mydb_column_fits(const struct column *column, const MYSQL_FIELD *field);
+
+/* What an information_schema row says of a column; any may be NULL: mysql_facts.c. */
+struct mydb_facts {
+    const char *chars, *bytes, *precision, *scale, *def, *extra, *collation;
+};
+/* Fills in what struct column tells for sinks. column->cast becomes the type of a key's part where JSON_TABLE reads
+ * it, "VARCHAR(20) CHARACTER SET utf8mb4", with the column's own collation behind it, " COLLATE latin1_swedish_ci"; NULL
+ * for what can be no key. */
+void mydb_facts(struct column *column, const MYSQL_FIELD *field, const struct mydb_facts *facts,
+                struct arena *arena);
+
+/* The last step of a value into a column, see driver.h: mysql_fit.c. */
+int mydb_fit(const struct column *column, struct value *value, struct arena *arena, struct err *err);
+/* The number of an ENUM's label, from 1; 0 when there is none. */
+unsigned mydb_enum_number(const struct column *column, const char *text, size_t len);
 
 /* times: mysql_time.c */
 
@@ -80,6 +112,21 @@ size_t mydb_time_text(const MYSQL_TIME *time, unsigned digits, char text[MYDB_TI
 bool mydb_to_time(const struct value *value, MYSQL_TIME *time);
 /* Reads what mydb_time_text writes, with any number of digits. False when it is none. */
 bool mydb_parse_time(const char *text, size_t len, MYSQL_TIME *time);
+
+/* rows: mysql_cell.c */
+
+/* The fields of a prepared statement's rows as values. */
+struct mydb_cells;
+
+/* columns tell what each field holds; title is what is read, for errors. NULL with err set. */
+struct mydb_cells *mydb_cells_new(const struct column *const *columns, size_t count, const char *title,
+                                  struct err *err);
+void mydb_cells_free(struct mydb_cells *cells); /* accepts NULL */
+/* After execution: checks that the fields are what they were described as. */
+int mydb_cells_bind(struct conn *conn, struct mydb_cells *cells, MYSQL_STMT *stmt, struct err *err);
+/* 1 and a row (borrowed until the next call), 0 after the last, or -1. */
+int mydb_cells_fetch(struct conn *conn, struct mydb_cells *cells, MYSQL_STMT *stmt, const struct value **row,
+                     struct err *err);
 
 /* statements: mysql_bind.c, mysql_select.c */
 
@@ -98,6 +145,8 @@ int mydb_bind_value(struct mydb_statement *statement, const struct column *colum
 int mydb_bind_lowest(struct mydb_statement *statement, const struct column *column, struct err *err);
 int mydb_bind_filter(struct mydb_statement *statement, const struct conn *conn, const struct column *column,
                      const struct config_value *value, struct err *err);
+/* The text stays borrowed until the statement was executed. */
+int mydb_bind_text(struct mydb_statement *statement, const char *text, size_t len, struct err *err);
 int mydb_bind_parameter(struct mydb_statement *statement, const struct bound *bound, struct err *err);
 
 /* Writes "(query) AS q" with the placeholders left as they are. */
@@ -105,6 +154,12 @@ void mydb_wrap(struct buf *out, const char *query);
 /* Writes the statement that reads one range (NULL: everything), at most limit rows. */
 int mydb_select(struct conn *conn, struct mydb_statement *statement, const struct plan *plan,
                 const struct range *range, uint64_t limit, struct err *err);
+
+/* The value of a column that the configuration writes, in arena: mysql_constant.c. */
+int mydb_constant(const struct conn *conn, const struct column *column, const struct config_value *configured,
+                  struct arena *arena, struct value *value, struct err *err);
+/* Appends "t"."name" as it is compared and assigned; prefix may be "". */
+void mydb_column_name(struct buf *out, const char *prefix, const struct column *column);
 
 /* describing: mysql_describe.c; reading: mysql_read.c */
 
@@ -117,6 +172,7 @@ struct mydb_describing {
     const char *schema, *table; /* as the catalogue writes them */
     const char **collations;    /* of the columns, or NULL */
     const char **type_names;    /* the catalogue's DATA_TYPE, or "json" where a check says so */
+    struct mydb_facts *facts;   /* of the columns, or NULL */
 };
 
 /* Asks with the texts values in place of each %, escaped. Returns the rows, or NULL with err set. */
@@ -134,6 +190,107 @@ int mydb_describe(struct conn *conn, const struct subject *subject, struct arena
 int mydb_read_open(struct conn *conn, const struct plan *plan, struct err *err);
 int mydb_read_next(struct conn *conn, const struct value **row, struct err *err);
 int mydb_read_close(struct conn *conn);
+
+/* transactions: mysql_transaction.c */
+
+int mydb_begin(struct conn *conn, bool write, double seconds, struct err *err);
+int mydb_commit(struct conn *conn, struct err *err);
+int mydb_rollback(struct conn *conn);
+/* Bounds the session's lock waits and statements; seconds 0: as the server has it. */
+int mydb_limit(struct conn *conn, unsigned seconds, struct err *err);
+/* Finds out conn->packet. */
+int mydb_packet(struct conn *conn, struct err *err);
+
+/* keys as JSON, which the server takes apart into its own types: mysql_key.c */
+
+/* Can every part of the key be sent so? */
+int mydb_check_key(const struct target *target, struct err *err);
+/* Appends the key of a row, "[1,\"a\"]". */
+void mydb_put_key(struct buf *out, const struct target *target, const struct row *row);
+/* Appends a text or NULL as JSON. */
+void mydb_put_text(struct buf *out, const struct value *value);
+/* Appends JSON_TABLE(source, '$[*]' COLUMNS (n ..., k0 ..., more)) AS k. strict: a part that is none of its type is
+ * an error, else NULL. more may be "". */
+void mydb_put_keys(struct buf *out, const struct target *target, const char *source, bool strict, const char *more);
+/* Appends part i of the key as the table has it, from column k<i> of the above. */
+void mydb_put_part(struct buf *out, const struct target *target, size_t i);
+/* Appends " AND ..." for the parts that could lose letters on their way into the column's character set: those that
+ * did are no key of any row. */
+void mydb_put_kept(struct buf *out, const struct target *target);
+/* Appends the target as t, read by the key's index, and ON t.key = part for all parts. */
+void mydb_put_join(struct buf *out, const struct target *target);
+/* Appends "the table AS t FORCE INDEX (the key's)". */
+void mydb_put_target(struct buf *out, const struct target *target);
+
+int mydb_rank(struct conn *conn, const struct target *target, const struct row *const *rows, size_t count,
+              uint32_t *ranks, struct err *err);
+int mydb_find_open(struct conn *conn, const struct target *target, const struct row *const *rows, size_t count,
+                   enum find_mode mode, struct err *err);
+int mydb_find_next(struct conn *conn, struct found *found, struct err *err);
+int mydb_find_close(struct conn *conn);
+
+/* parameters of many rows: mysql_array.c */
+
+struct mydb_array; /* of one place: a value for each row */
+struct mydb_arrays {
+    struct arena *arena;
+    struct mydb_array *items;
+    size_t count, cap; /* places */
+    size_t rows;
+};
+
+/* Adds a place for column. Returns its array, valid until the next; NULL: no memory. */
+struct mydb_array *mydb_array_add(struct mydb_arrays *arrays, const struct column *column, struct err *err);
+int mydb_array_set(struct mydb_arrays *arrays, struct mydb_array *array, size_t row, const struct value *value,
+                   struct err *err);
+/* Bytes that the row's values take in a packet, about. */
+size_t mydb_array_size(const struct mydb_arrays *arrays, size_t row);
+/* Fills count binds, which point at the values of one row, or at those from it on for execution in bulk. */
+void mydb_arrays_bind(const struct mydb_arrays *arrays, size_t row, bool bulk, MYSQL_BIND *binds);
+
+/* writing: mysql_write.c */
+
+int mydb_insert(struct conn *conn, const struct write *write, struct fault *fault, struct err *err);
+int mydb_update(struct conn *conn, const struct write *write, struct fault *fault, struct err *err);
+int mydb_erase(struct conn *conn, const struct write *write, struct fault *fault, struct err *err);
+/* Appends what a special sets: mysql_special.c. Where it has a ?, *bound is true and value is what is bound.
+ * prefix stands before the name of an old row's column; NULL: there is no old row. */
+int mydb_put_special(struct conn *conn, struct buf *out, const char *prefix, const struct relation *relation,
+                     const struct special *special, struct arena *arena, struct value *value, bool *bound,
+                     struct err *err);
+
+/* full syncs: mysql_sync.c, mysql_sweep.c */
+
+int mydb_sync_prepare(struct conn *conn, const struct target *target, struct err *err);
+int mydb_sync_lock(struct conn *conn, const struct target *target, bool exclusive, struct sync_state *state,
+                   struct arena *arena, struct err *err);
+int mydb_sync_receipt(struct conn *conn, const struct target *target, const char *sequence_id,
+                      const char *request_id, struct receipt *receipt, struct arena *arena, struct err *err);
+int mydb_sync_is_over(struct conn *conn, const struct target *target, const char *sequence_id, bool *over,
+                      struct err *err);
+int mydb_sync_begin(struct conn *conn, const struct target *target, const char *sequence_id, struct err *err);
+int mydb_sync_add(struct conn *conn, const struct target *target, const struct sync_state *state, const char *seen,
+                  size_t seen_len, const struct receipt *receipt, struct err *err);
+int mydb_sync_end(struct conn *conn, const struct target *target, const char *sequence_id, struct err *err);
+int mydb_seen(const struct target *target, const struct row *row, struct buf *out, struct err *err);
+int mydb_sweep(struct conn *conn, const struct sweep *sweep, uint64_t enough, uint64_t *rows, uint64_t *total,
+               struct err *err);
+/* Calls add for the parts of a list of seen keys, each a list of its own of about most bytes. */
+int mydb_each_part(const char *seen, size_t len, size_t most, struct err *err,
+                   int (*add)(void *arg, const char *part, size_t part_len, struct err *err), void *arg);
+/* Appends the schema of the target, quoted, and a point. */
+void mydb_put_schema(struct buf *out, const struct target *target);
+
+/* Prepares and executes a statement; its rows, if any, are to be read. */
+int mydb_execute_on(struct conn *conn, MYSQL_STMT *stmt, struct mydb_statement *statement, const char *what,
+                    struct err *err);
+/* The same for one without rows. affected may be NULL. */
+int mydb_execute(struct conn *conn, struct mydb_statement *statement, const char *what, uint64_t *affected,
+                 struct err *err);
+
+/* What sql_mode holds, but for its being strict, which MYDB_STRICT adds. */
+#define MYDB_MODE "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO"
+#define MYDB_STRICT "STRICT_TRANS_TABLES,STRICT_ALL_TABLES," MYDB_MODE
 
 /* Runs a statement without rows. */
 int mydb_run(struct conn *conn, const char *sql, const char *what, struct err *err);

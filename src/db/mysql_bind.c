@@ -216,6 +216,17 @@ int mydb_bind_lowest(struct mydb_statement *statement, const struct column *colu
     }
 }
 
+int mydb_bind_text(struct mydb_statement *statement, const char *text, size_t len, struct err *err)
+{
+    MYSQL_BIND *bind = grow(statement);
+    if (!bind)
+        return err_memory(err);
+    bind->buffer_type = MYSQL_TYPE_STRING;
+    bind->buffer = (void *)text;
+    bind->buffer_length = (unsigned long)len;
+    return 0;
+}
+
 /* parameters of queries */
 
 static int add_iso(struct mydb_statement *statement, const char *text, bool is_date, const struct zone *zone,

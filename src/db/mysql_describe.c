@@ -142,6 +142,14 @@ static bool is_wanted(const struct subject *subject, MYSQL_ROW row)
     return !invisible || strcmp(row[6], "PRI") == 0 || is_named(subject, row[0]);
 }
 
+static void take_facts(struct mydb_describing *d, size_t i, MYSQL_ROW row)
+{
+    d->facts[i] = (struct mydb_facts){.chars = mydb_keep(d, row[8]), .bytes = mydb_keep(d, row[9]),
+                                      .precision = mydb_keep(d, row[10]), .scale = mydb_keep(d, row[11]),
+                                      .def = mydb_keep(d, row[12]), .extra = mydb_keep(d, row[5]),
+                                      .collation = d->collations[i]};
+}
+
 static int take_columns(struct mydb_describing *d, MYSQL_RES *rows)
 {
     struct relation *relation = d->relation;
@@ -149,7 +157,8 @@ static int take_columns(struct mydb_describing *d, MYSQL_RES *rows)
     relation->columns = arena_array(d->arena, most, sizeof *relation->columns);
     d->collations = arena_array(d->arena, most, sizeof *d->collations);
     d->type_names = arena_array(d->arena, most, sizeof *d->type_names);
-    if (!relation->columns || !d->collations || !d->type_names)
+    d->facts = arena_array(d->arena, most, sizeof *d->facts);
+    if (!relation->columns || !d->collations || !d->type_names || !d->facts)
         return err_memory(d->err);
     for (MYSQL_ROW row; (row = mysql_fetch_row(rows));) {
         if (strcmp(row[4], d->table) != 0 || !is_wanted(d->subject, row))
@@ -159,6 +168,7 @@ static int take_columns(struct mydb_describing *d, MYSQL_RES *rows)
         relation->columns[i].type = mydb_keep(d, row[1]);
         d->type_names[i] = mydb_keep(d, row[2]);
         d->collations[i] = mydb_keep(d, row[3]);
+        take_facts(d, i, row);
         if (!relation->columns[i].name || !relation->columns[i].type)
             return err_memory(d->err);
     }
@@ -172,7 +182,8 @@ static int read_columns(struct mydb_describing *d)
 {
     MYSQL_RES *rows =
         mydb_ask(d,
-            "SELECT COLUMN_NAME, COLUMN_TYPE, DATA_TYPE, COLLATION_NAME, TABLE_NAME, EXTRA, COLUMN_KEY, PRIVILEGES"
+            "SELECT COLUMN_NAME, COLUMN_TYPE, DATA_TYPE, COLLATION_NAME, TABLE_NAME, EXTRA, COLUMN_KEY, PRIVILEGES,"
+            " CHARACTER_MAXIMUM_LENGTH, CHARACTER_OCTET_LENGTH, NUMERIC_PRECISION, NUMERIC_SCALE, COLUMN_DEFAULT"
             " FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = % AND TABLE_NAME = % ORDER BY ORDINAL_POSITION",
             (const char *const[]){d->schema, d->table});
     if (!rows)
@@ -246,7 +257,12 @@ static int take_field(struct mydb_describing *d, size_t i, const MYSQL_FIELD *fi
         column->type = extended ? extended : mydb_type_text(field, d->arena);
     if (!column->name || !column->type)
         return err_memory(d->err);
-    return mydb_column(column, field, type_name, d->collations ? d->collations[i] : NULL, d->arena, d->err);
+    const char *collation = d->collations ? d->collations[i] : NULL;
+    if (mydb_column(column, field, type_name, collation, d->arena, d->err))
+        return -1;
+    if (d->facts)
+        mydb_facts(column, field, &d->facts[i], d->arena);
+    return 0;
 }
 
 static int take_fields(struct mydb_describing *d, MYSQL_STMT *stmt)
@@ -372,10 +388,24 @@ static int allocate_key(struct mydb_describing *d)
     return d->relation->key ? 0 : err_memory(d->err);
 }
 
+/* Only those who may make triggers see them. */
+static int read_triggers(struct mydb_describing *d)
+{
+    MYSQL_RES *rows = mydb_ask(d,
+                          "SELECT 1 FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = % AND"
+                          " EVENT_OBJECT_TABLE = % AND ACTION_TIMING = 'BEFORE' LIMIT 1",
+                          (const char *const[]){d->schema, d->table});
+    if (!rows)
+        return -1;
+    d->relation->triggers = mysql_num_rows(rows) > 0;
+    mysql_free_result(rows);
+    return 0;
+}
+
 static int describe_table(struct mydb_describing *d)
 {
     if (find_schema(d) || find_table(d) || read_columns(d) || read_json_checks(d) || read_types(d) ||
-        allocate_key(d))
+        read_triggers(d) || allocate_key(d))
         return -1;
     return mydb_indexes(d);
 }

@@ -61,14 +61,28 @@ static bool orders_updated(const struct relation *relation, const char *updated,
     return i - 1 == relation->key_count || key_follows;
 }
 
-static void judge_index(struct mydb_describing *d, const struct index_part *parts, size_t count, bool key_follows)
+static int name_index(struct mydb_describing *d, const char *index)
+{
+    struct buf name = {0};
+    mydb_name(&name, index);
+    d->relation->key_index = mydb_keep(d, buf_text(&name));
+    buf_free(&name);
+    return d->relation->key_index ? 0 : err_memory(d->err);
+}
+
+static int judge_index(struct mydb_describing *d, const struct index_part *parts, size_t count, bool key_follows)
 {
     struct relation *relation = d->relation;
-    if (relation->key_count && covers_key(relation, parts, count))
+    if (relation->key_count && covers_key(relation, parts, count)) {
+        bool primary = strcmp(parts[0].index, "PRIMARY") == 0;
+        if ((!relation->key_unique || primary) && name_index(d, parts[0].index))
+            return -1;
         relation->key_unique = true;
+    }
     if (relation->key_count && d->subject->updated &&
         orders_updated(relation, d->subject->updated, parts, count, key_follows))
         relation->updated_indexed = true;
+    return 0;
 }
 
 static bool is_primary(const struct relation *relation, const struct index_part *parts, size_t count)
@@ -103,7 +117,8 @@ static int judge_indexes(struct mydb_describing *d, const struct index_part *par
     for (size_t i = 0, end; i < count; i = end) {
         for (end = i + 1; end < count && strcmp(parts[end].index, parts[i].index) == 0; end++)
             ;
-        judge_index(d, &parts[i], end - i, key_follows);
+        if (judge_index(d, &parts[i], end - i, key_follows))
+            return -1;
     }
     return d->err->code ? -1 : 0;
 }

@@ -4,8 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Types that a library may not know by name. */
-enum { TYPE_VECTOR = 242, TYPE_JSON = 245, BINARY_CHARSET = 63 };
+enum { BINARY_CHARSET = 63 };
 
 static bool is_text_type(unsigned type)
 {
@@ -63,9 +62,9 @@ static enum kind kind_of(const MYSQL_FIELD *field, const char *type_name)
     case MYSQL_TYPE_DATETIME:
     case MYSQL_TYPE_TIMESTAMP:
         return KIND_DATETIME;
-    case TYPE_JSON:
+    case MYDB_TYPE_JSON:
         return KIND_JSON;
-    case TYPE_VECTOR:
+    case MYDB_TYPE_VECTOR:
         return KIND_BYTES;
     default:
         return is_text_type(field->type) ? text_kind(field, type_name) : KIND_TEXT;
@@ -122,13 +121,14 @@ static bool is_bytewise(const struct column *column, const char *collation)
 
 static int flags_of(const struct column *column, const MYSQL_FIELD *field, const char *type_name)
 {
+    int signs = (field->flags & UNSIGNED_FLAG ? MYDB_UNSIGNED : 0) | (field->flags & ZEROFILL_FLAG ? MYDB_ZEROFILL : 0);
     if (type_name && strcasecmp(type_name, "inet6") == 0)
         return MYDB_INET6;
     if (type_name && strcasecmp(type_name, "inet4") == 0)
         return MYDB_INET4;
     if (column->kind == KIND_JSON || column->number == MYSQL_TYPE_GEOMETRY)
         return MYDB_DOCUMENT;
-    return field->flags & (ENUM_FLAG | SET_FLAG) ? MYDB_ENUM : 0;
+    return field->flags & (ENUM_FLAG | SET_FLAG) ? MYDB_ENUM : signs;
 }
 
 /* Geometry is read as its own text, WKT. */
@@ -221,9 +221,9 @@ static const char *base_name(const MYSQL_FIELD *field)
     case MYSQL_TYPE_VARCHAR:
     case MYSQL_TYPE_VAR_STRING:
         return binary ? "varbinary" : "varchar";
-    case TYPE_JSON:
+    case MYDB_TYPE_JSON:
         return "json";
-    case TYPE_VECTOR:
+    case MYDB_TYPE_VECTOR:
         return "vector";
     default:
         return binary ? "blob" : "text";

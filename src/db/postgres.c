@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "db/sql.h"
+
 enum { CONNECT_SECONDS = 10 };
 
 struct verdict {
@@ -235,6 +237,10 @@ static void postgres_close(struct conn *conn)
     if (conn->read)
         postgres_read_close(conn);
     PQfinish(conn->pg);
+    postgres_find_forget(conn);
+    free(conn->constants);
+    free(conn->constant_fields);
+    free(conn->synced);
     free(conn);
 }
 
@@ -307,7 +313,7 @@ static void postgres_quote(struct conn *conn, struct buf *out, const char *name)
 
 const struct driver driver_postgresql = {
     .type = "postgresql",
-    .features = FEATURE_XMIN,
+    .features = FEATURE_XMIN | FEATURE_STAMP,
     .open = postgres_open,
     .close = postgres_close,
     .alive = postgres_alive,
@@ -319,4 +325,25 @@ const struct driver driver_postgresql = {
     .read_open = postgres_read_open,
     .read_next = postgres_read_next,
     .read_close = postgres_read_close,
+    .begin = postgres_begin,
+    .commit = postgres_commit,
+    .rollback = postgres_rollback,
+    .fit = postgres_fit,
+    .rank = postgres_rank,
+    .find_open = postgres_find_open,
+    .find_next = postgres_find_next,
+    .find_close = postgres_find_close,
+    .insert = postgres_insert,
+    .update = postgres_update,
+    .erase = postgres_erase,
+    .sync_prepare = postgres_sync_prepare,
+    .sync_lock = postgres_sync_lock,
+    .sync_receipt = postgres_sync_receipt,
+    .sync_is_over = postgres_sync_is_over,
+    .sync_begin = postgres_sync_begin,
+    .sync_add = postgres_sync_add,
+    .sync_end = postgres_sync_end,
+    .seen = postgres_seen,
+    .sweep = postgres_sweep,
+    .state_sql = sql_postgresql_state,
 };

@@ -47,7 +47,10 @@ static int find_table(struct describing *d)
 {
     static const char sql[] =
         "SELECT c.oid, n.nspname, c.relname, c.relkind IN ('r', 'p', 'm'),"
-        " c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid)"
+        " c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid),"
+        " EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal"
+        "  AND g.tgenabled <> 'D' AND g.tgtype & 20 <> 0)," /* of insert or update */
+        " c.relkind IN ('r', 'p') AND NOT c.relhasrules AND NOT pg_catalog.row_security_active(c.oid)"
         " FROM pg_catalog.pg_class c"
         " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
         " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND CASE WHEN $1::text IS NULL"
@@ -70,6 +73,8 @@ static int find_table(struct describing *d)
     d->oid = arena_strdup(d->arena, PQgetvalue(result, 0, 0));
     d->relation->indexable = PQgetvalue(result, 0, 3)[0] == 't';
     d->inherited = PQgetvalue(result, 0, 4)[0] == 't';
+    d->relation->triggers = PQgetvalue(result, 0, 5)[0] == 't';
+    d->relation->bulk = PQgetvalue(result, 0, 6)[0] == 't';
     d->relation->from = buf_text(&from) ? arena_strdup(d->arena, from.data) : NULL;
     d->relation->title = arena_printf(d->arena, "%s.%s", PQgetvalue(result, 0, 1), PQgetvalue(result, 0, 2));
     failed = d->oid && d->relation->from && d->relation->title ? 0 : err_memory(d->err);
@@ -118,10 +123,14 @@ static void array_literals(const PGresult *description, struct buf lists[4])
 }
 
 /* One row a column: type's name, name for casts, typtype, typcategory, base type of the elements,
- * NOT NULL, and whether its collation compares bytes. */
+ * NOT NULL, whether its collation compares bytes; and for sinks: numbered by the database, computed by it, has a
+ * default, whether its collation takes only equal bytes for the same, whether its texts are its binary form, type
+ * of the elements. Generated columns and such collations exist since PostgreSQL 12. */
 static PGresult *ask_types(struct describing *d, const PGresult *description)
 {
-    static const char sql[] =
+    bool old = PQserverVersion(d->conn->pg) < 120000;
+    char *sql = arena_printf(
+        d->arena,
         "SELECT pg_catalog.format_type(f.type, f.modifier), pg_catalog.format_type(f.type, -1), t.typtype, t.typcategory,"
         " CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 THEN (WITH RECURSIVE base(oid, up) AS ("
         "  SELECT e.oid, e.typbasetype FROM pg_catalog.pg_type e WHERE e.oid = t.typelem UNION ALL"
@@ -129,17 +138,23 @@ static PGresult *ask_types(struct describing *d, const PGresult *description)
         "  SELECT oid FROM base WHERE up = 0) ELSE 0 END,"
         " coalesce(a.attnotnull, false),"
         " coalesce(c.collname IN ('C', 'POSIX', 'ucs_basic') OR (c.collname = 'default' AND"
-        "  (SELECT datcollate IN ('C', 'POSIX') FROM pg_catalog.pg_database WHERE datname = current_database())), false)"
+        "  (SELECT datcollate IN ('C', 'POSIX') FROM pg_catalog.pg_database WHERE datname = current_database())), false),"
+        " coalesce(a.attidentity <> '' OR pg_catalog.pg_get_expr(v.adbin, v.adrelid) LIKE 'nextval(%%', false),"
+        " coalesce(%s, false), coalesce(a.atthasdef OR a.attidentity <> '' OR own.typdefault IS NOT NULL, false),"
+        " coalesce(%s, true), t.typtype = 'e' OR t.typreceive::text IN ('textrecv', 'citextrecv'), t.typelem"
         " FROM unnest($1::oid[], $2::int[], $3::oid[], $4::int[]) WITH ORDINALITY AS f(type, modifier, rel, number, place)"
         " JOIN pg_catalog.pg_type t ON t.oid = f.type"
         " LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = f.rel AND a.attnum = f.number AND f.number > 0"
         " LEFT JOIN pg_catalog.pg_collation c ON c.oid = coalesce(a.attcollation, t.typcollation)"
-        " ORDER BY f.place";
+        " LEFT JOIN pg_catalog.pg_attrdef v ON v.adrelid = a.attrelid AND v.adnum = a.attnum"
+        " LEFT JOIN pg_catalog.pg_type own ON own.oid = a.atttypid"
+        " ORDER BY f.place",
+        old ? "false" : "a.attgenerated <> ''", old ? "true" : "c.collisdeterministic");
     struct buf lists[4] = {{0}};
     array_literals(description, lists);
     PGresult *types = NULL;
     const char *values[4];
-    bool whole = true;
+    bool whole = sql != NULL;
     for (int i = 0; i < 4; i++)
         whole = (values[i] = buf_text(&lists[i])) && whole;
     if (whole)
@@ -180,11 +195,84 @@ static void choose_reading(struct column *column, char category, unsigned elemen
         bool decodes = postgres_decodes(element);
         column->kind = KIND_LIST;
         column->element = element;
+        column->element_kind = postgres_kind(element);
         column->expression = decodes ? NULL : "::text[]";
         return;
     }
     column->kind = postgres_kind(column->number);
     column->expression = postgres_decodes(column->number) ? NULL : "::text";
+}
+
+static void limit_number(struct column *column, unsigned type)
+{
+    int modifier = column->modifier - 4;
+    switch ((enum pg_type)type) {
+    case PG_INT2:
+        column->bits = 16;
+        break;
+    case PG_INT4:
+        column->bits = 32;
+        break;
+    case PG_FLOAT4:
+        column->single = true;
+        break;
+    case PG_NUMERIC:
+        if (modifier >= 0) {
+            /* Since PostgreSQL 15 a scale may be negative: so many digits before the point are zeros. */
+            int scale = ((modifier & 0x7FF) ^ 1024) - 1024;
+            column->precision = (unsigned)(modifier >> 16 & 0xFFFF) + (unsigned)(scale < 0 ? -scale : 0);
+            column->scale = scale > 0 ? (unsigned)scale : 0;
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+/* Types whose texts are kept as they are given, but for what postgres_fit does. */
+static bool keeps_text(unsigned type, bool text_like)
+{
+    return text_like || (postgres_encodes(type) && type != PG_JSONB) || type == PG_BIT || type == PG_VARBIT ||
+           postgres_kind(type) == KIND_FLOAT;
+}
+
+static bool is_exact(const struct column *column, bool deterministic, bool is_enum)
+{
+    switch (column->kind) {
+    case KIND_FLOAT:
+    case KIND_JSON:
+    case KIND_LIST:
+        return false;
+    case KIND_DECIMAL:
+        return column->precision > 0;
+    case KIND_TEXT:
+        if (column->number == PG_BPCHAR)
+            return deterministic && column->modifier >= 4;
+        return is_enum || (deterministic && postgres_encodes(column->number));
+    default:
+        return true;
+    }
+}
+
+/* What fits, for sinks. types is as ask_types tells. */
+static void limit_column(struct column *column, const PGresult *types, int i)
+{
+    bool list = column->kind == KIND_LIST, text_like = PQgetvalue(types, i, 11)[0] == 't';
+    unsigned type = list ? column->element : column->number;
+    column->identity = PQgetvalue(types, i, 7)[0] == 't';
+    column->generated = PQgetvalue(types, i, 8)[0] == 't';
+    column->defaulted = PQgetvalue(types, i, 9)[0] == 't';
+    limit_number(column, type);
+    if ((type == PG_VARCHAR || type == PG_BPCHAR) && column->modifier >= 4)
+        column->max_chars = (size_t)column->modifier - 4;
+    column->max_bytes = type == PG_NAME ? 63 : 0;
+    if (list)
+        column->binary = postgres_encodes(type) && type == strtoul(PQgetvalue(types, i, 12), NULL, 10) &&
+                         column->number != PG_INT2VECTOR && column->number != PG_OIDVECTOR;
+    else
+        column->binary = postgres_encodes(type) || text_like;
+    column->normalised = !keeps_text(type, text_like && !list);
+    column->exact = is_exact(column, PQgetvalue(types, i, 10)[0] == 't', PQgetvalue(types, i, 2)[0] == 'e');
 }
 
 static int fill_column(struct describing *d, struct column *column, const PGresult *description, int i,
@@ -207,6 +295,7 @@ static int fill_column(struct describing *d, struct column *column, const PGresu
     if (postgres_kind(scalar) == KIND_DATETIME)
         column->digits = column->modifier >= 0 ? (unsigned)column->modifier : 6;
     column->bytewise = column->position != POSITION_TEXT || PQgetvalue(types, i, 6)[0] == 't';
+    limit_column(column, types, i);
     return 0;
 }
 

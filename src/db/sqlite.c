@@ -7,14 +7,16 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/monotonic.h"
+#include "db/sql.h"
+
 /* How often a running statement looks whether it was called off, in steps of SQLite's machine. */
 enum { STEPS_BETWEEN_LOOKS = 20000 };
 
-static double now(void)
+static double patience(const struct conn *conn)
 {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+    double most = conn->system->pool_timeout;
+    return conn->seconds > 0 && conn->seconds < most ? conn->seconds : most;
 }
 
 /* SQLite's own busy_timeout would sleep on when the request is called off. */
@@ -22,8 +24,8 @@ static int wait_for_lock(void *arg, int tries)
 {
     struct conn *conn = arg;
     if (tries == 0)
-        conn->lock_deadline = now() + conn->system->pool_timeout;
-    if (atomic_load(&conn->cancelled) || now() >= conn->lock_deadline)
+        conn->lock_deadline = monotonic_seconds() + patience(conn);
+    if (atomic_load(&conn->cancelled) || monotonic_seconds() >= conn->lock_deadline)
         return 0;
     long milliseconds = tries < 5 ? 1L << tries : 25;
     nanosleep(&(struct timespec){.tv_nsec = milliseconds * 1000000}, NULL);
@@ -34,7 +36,8 @@ static int wait_for_lock(void *arg, int tries)
 static int look_for_cancel(void *arg)
 {
     struct conn *conn = arg;
-    return atomic_load_explicit(&conn->cancelled, memory_order_relaxed);
+    return atomic_load_explicit(&conn->cancelled, memory_order_relaxed) ||
+           (conn->deadline > 0 && monotonic_seconds() >= conn->deadline);
 }
 
 /* errors */
@@ -44,13 +47,26 @@ static bool begins(const char *text, const char *beginning)
     return strncmp(text, beginning, strlen(beginning)) == 0;
 }
 
+static bool tells_of_change(const char *message)
+{
+    return begins(message, "no such table") || begins(message, "no such column") ||
+           strstr(message, " has no column named ");
+}
+
 static enum err_code code_of(int rc, const char *message)
 {
+    if (rc == SQLITE_BUSY_SNAPSHOT)
+        return ERR_RACE;
     switch (rc & 0xFF) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
     case SQLITE_PROTOCOL:
+    case SQLITE_INTERRUPT: /* not called off, so it is the time that is over */
         return ERR_BUSY;
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+    case SQLITE_TOOBIG:
+        return ERR_VALUE;
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
     case SQLITE_FULL:
@@ -59,19 +75,49 @@ static enum err_code code_of(int rc, const char *message)
     case SQLITE_SCHEMA:
         return ERR_CHANGED;
     case SQLITE_ERROR:
-        return begins(message, "no such table") || begins(message, "no such column") ? ERR_CHANGED
-                                                                                     : ERR_DATABASE;
+        return tells_of_change(message) ? ERR_CHANGED : ERR_DATABASE;
     case SQLITE_NOMEM:
     case SQLITE_MISUSE:
     case SQLITE_RANGE:
         return ERR_INTERNAL;
-    default: /* corrupt, not a database, too big, no right ... */
+    default: /* corrupt, not a database, no right ... */
         return ERR_DATABASE;
+    }
+}
+
+/* While we write, other things are in the way. True when there was something to say. */
+static bool hint_of_writing(struct conn *conn, int rc, struct err *err)
+{
+    const char *path = conn->system->path;
+    switch (rc & 0xFF) {
+    case SQLITE_BUSY:
+        err_hint(err,
+                 "another program writes to '%s', or has its transaction open, for longer than we may wait: "
+                 "pool_timeout of the system, request_timeout of 'listen'",
+                 path);
+        return true;
+    case SQLITE_INTERRUPT:
+        err_hint(err, "request_timeout of 'listen' bounds it");
+        return true;
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+        err_hint(err, "the service's user needs the right to write to '%s' and into its folder", path);
+        return true;
+    case SQLITE_FULL:
+        err_hint(err,
+                 "make room on the disk of '%s', and where temporary files are: $SQLITE_TMPDIR, $TMPDIR or "
+                 "/var/tmp; or PRAGMA max_page_count bounds the file",
+                 path);
+        return true;
+    default:
+        return false;
     }
 }
 
 static void hint_of(struct conn *conn, int rc, struct err *err)
 {
+    if (conn->writing && hint_of_writing(conn, rc, err))
+        return;
     switch (rc & 0xFF) {
     case SQLITE_BUSY:
         err_hint(
@@ -240,8 +286,10 @@ static int set_up(struct conn *conn, struct err *err)
     sqlite3_db_config(conn->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     sqlite3_db_config(conn->db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
     sqlite3_limit(conn->db, SQLITE_LIMIT_ATTACHED, 0);
-    return sqlite_run(conn, "PRAGMA query_only = ON; PRAGMA cell_size_check = ON", "setting up the session",
-                      err);
+    /* SQLite keeps a schema's foreign keys only where it is asked to, and never asked within a transaction.
+     */
+    return sqlite_run(conn, "PRAGMA query_only = ON; PRAGMA cell_size_check = ON; PRAGMA foreign_keys = ON",
+                      "setting up the session", err);
 }
 
 static bool same_file(const struct conn *conn, const struct stat *file)
@@ -270,6 +318,7 @@ static void sqlite_close(struct conn *conn)
 {
     if (!conn)
         return;
+    sqlite_find_close(conn);
     sqlite_read_close(conn);
     sqlite3_close(conn->db);
     free(conn);
@@ -319,7 +368,7 @@ static void sqlite_quote(struct conn *conn, struct buf *out, const char *name)
 
 const struct driver driver_sqlite = {
     .type = "sqlite",
-    .features = 0,
+    .features = FEATURE_ONE_WRITER,
     .open = sqlite_open,
     .close = sqlite_close,
     .alive = sqlite_alive,
@@ -331,4 +380,25 @@ const struct driver driver_sqlite = {
     .read_open = sqlite_read_open,
     .read_next = sqlite_read_next,
     .read_close = sqlite_read_close,
+    .begin = sqlite_transaction_begin,
+    .commit = sqlite_transaction_commit,
+    .rollback = sqlite_transaction_rollback,
+    .fit = sqlite_fit,
+    .rank = sqlite_rank,
+    .find_open = sqlite_find_open,
+    .find_next = sqlite_find_next,
+    .find_close = sqlite_find_close,
+    .insert = sqlite_insert,
+    .update = sqlite_update,
+    .erase = sqlite_erase,
+    .sync_prepare = sqlite_sync_prepare,
+    .sync_lock = sqlite_sync_lock,
+    .sync_receipt = sqlite_sync_receipt,
+    .sync_is_over = sqlite_sync_is_over,
+    .sync_begin = sqlite_sync_begin,
+    .sync_add = sqlite_sync_add,
+    .sync_end = sqlite_sync_end,
+    .seen = sqlite_seen,
+    .sweep = sqlite_sweep,
+    .state_sql = sql_sqlite_state,
 };

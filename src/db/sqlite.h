@@ -18,13 +18,23 @@ struct conn {
     atomic_bool cancelled;
     bool broken;          /* not to be lent again */
     double lock_deadline; /* on the monotonic clock: how long the present statement waits for a lock */
+    double seconds;       /* how long a call of the open transaction may run or wait; 0: there is none */
+    double deadline;      /* on the monotonic clock: until when the present call may run; 0: for ever */
+    bool writing;         /* a transaction that may write is open */
     char server[32];
     struct read *read; /* the open read, or NULL */
+    struct find *find; /* the open find, or NULL */
 };
 
 /* A column's affinity, kept in column->number: what SQLite converts a value to before it is stored in the
  * column or compared with it. */
 enum affinity { AFFINITY_NONE, AFFINITY_TEXT, AFFINITY_NUMERIC, AFFINITY_INTEGER, AFFINITY_REAL };
+
+/* What else there is to know of a column, bits of column->modifier. */
+enum trait {
+    TRAIT_STRICT = 1, /* of a STRICT table: values have their declared type */
+    TRAIT_ROWID = 2,  /* it is the rowid: integers only */
+};
 
 /* Sets err from the failure rc of a call, and marks the connection when it is not fit for more. attempt
  * says what was tried. Returns -1. */
@@ -43,13 +53,20 @@ int sqlite_step(struct conn *conn, sqlite3_stmt *stmt, const char *attempt, stru
 /* Appends "name", quoted. */
 void sqlite_identifier(struct buf *out, const char *name);
 
+/* Bind a value as it is stored, and one of the configuration. Return SQLite's code; SQLITE_MISMATCH for kinds
+ * that no row of ours has. Texts are borrowed until the statement ran. */
+int sqlite_bind_value(sqlite3_stmt *stmt, int number, const struct value *value);
+int sqlite_bind_scalar(sqlite3_stmt *stmt, int number, const struct config_value *value);
+
 int sqlite_describe(struct conn *conn, const struct subject *subject, struct arena *arena,
                     struct relation **relation, struct err *err);
-/* Fills in the key's uniqueness and the updated column's index. rowid is the column that is the rowid, or
- * NULL. */
+/* Fills in the key's uniqueness and collations and the updated column's index. rowid is the column that is
+ * the rowid, or NULL. */
 int sqlite_describe_indexes(struct conn *conn, const char *table, const struct column *rowid,
-                            const struct column *updated, struct relation *relation, struct err *err);
-/* The collation of a table's column, borrowed from the connection; NULL when it is not known. */
+                            const struct column *updated, struct relation *relation, struct arena *arena,
+                            struct err *err);
+/* The collation of a table's column (not that of an index), borrowed from the connection; NULL when it is not
+ * known. */
 const char *sqlite_collation(struct conn *conn, const char *table, const char *column);
 
 /* The statement for one range: with tied, the rest of the rows with the updated value of range->after;
@@ -69,6 +86,83 @@ struct cell {
     const char *bytes;
     size_t len;
 };
+
+/* What stands in a column of the row a statement is at, and the value it is. digits is room for those of a
+ * floating point number. */
+int sqlite_cell(struct conn *conn, sqlite3_stmt *stmt, int column, struct cell *cell, struct err *err);
+struct value sqlite_value(const struct cell *cell, char *digits);
+
+/* transactions, see driver.h */
+
+int sqlite_transaction_begin(struct conn *conn, bool write, double seconds, struct err *err);
+int sqlite_transaction_commit(struct conn *conn, struct err *err);
+int sqlite_transaction_rollback(struct conn *conn);
+/* The first thing in every call within one: the call's time begins, and the transaction must still be there.
+ */
+int sqlite_transaction_check(struct conn *conn, struct err *err);
+
+/* rows of a target, see driver.h */
+
+int sqlite_fit(const struct column *column, struct value *value, struct arena *arena, struct err *err);
+int sqlite_rank(struct conn *conn, const struct target *target, const struct row *const *rows, size_t count,
+                uint32_t *ranks, struct err *err);
+int sqlite_find_open(struct conn *conn, const struct target *target, const struct row *const *rows,
+                     size_t count, enum find_mode mode, struct err *err);
+int sqlite_find_next(struct conn *conn, struct found *found, struct err *err);
+int sqlite_find_close(struct conn *conn);
+int sqlite_insert(struct conn *conn, const struct write *write, struct fault *fault, struct err *err);
+int sqlite_update(struct conn *conn, const struct write *write, struct fault *fault, struct err *err);
+int sqlite_erase(struct conn *conn, const struct write *write, struct fault *fault, struct err *err);
+
+/* Parts of statements: "t"."c"; COLLATE as keys are compared; WHERE with a ? for each part of the key; the
+ * type that gives a column of ours the affinity and the collation of one of a key; what a special sets its
+ * column to, with a ? for a constant. */
+void sqlite_put_column(struct buf *sql, const struct relation *relation, size_t column);
+void sqlite_put_collation(struct buf *sql, const struct column *column);
+void sqlite_put_key(struct buf *sql, const struct relation *relation);
+void sqlite_put_type(struct buf *sql, const struct column *column);
+void sqlite_put_special(struct buf *sql, const struct relation *relation, const struct special *special,
+                        bool insert);
+/* Binds the key of a row from the parameter number on. */
+int sqlite_bind_key(struct conn *conn, sqlite3_stmt *stmt, int number, const struct target *target,
+                    const struct row *row, struct err *err);
+/* Binds the constants of specials, from the parameter number on; returns the number behind them, or -1. */
+int sqlite_bind_specials(struct conn *conn, sqlite3_stmt *stmt, int number, const struct special *specials,
+                         size_t count, struct err *err);
+
+/* full syncs, see driver.h */
+
+int sqlite_sync_prepare(struct conn *conn, const struct target *target, struct err *err);
+/* A statement whose parameters 1, 2 and, where there are so many, 3 are the target, the sink and the
+ * sequence. */
+int sqlite_sync_prepare_statement(struct conn *conn, const char *sql, const struct target *target,
+                                  const char *sequence_id, sqlite3_stmt **stmt, struct err *err);
+int sqlite_sync_lock(struct conn *conn, const struct target *target, bool exclusive, struct sync_state *state,
+                     struct arena *arena, struct err *err);
+int sqlite_sync_receipt(struct conn *conn, const struct target *target, const char *sequence_id,
+                        const char *request_id, struct receipt *receipt, struct arena *arena,
+                        struct err *err);
+int sqlite_sync_is_over(struct conn *conn, const struct target *target, const char *sequence_id, bool *over,
+                        struct err *err);
+int sqlite_sync_begin(struct conn *conn, const struct target *target, const char *sequence_id,
+                      struct err *err);
+int sqlite_sync_add(struct conn *conn, const struct target *target, const struct sync_state *state,
+                    const char *seen, size_t seen_len, const struct receipt *receipt, struct err *err);
+int sqlite_sync_end(struct conn *conn, const struct target *target, const char *sequence_id, struct err *err);
+int sqlite_sweep(struct conn *conn, const struct sweep *sweep, uint64_t enough, uint64_t *rows,
+                 uint64_t *total, struct err *err);
+
+/* Lists of seen keys. sqlite_seen as in driver.h. */
+int sqlite_seen(const struct target *target, const struct row *row, struct buf *out, struct err *err);
+/* Begins to read a list of len bytes; then 1 and the next key's count values, 0 at the end, -1 when it is no
+ * list of ours. A value is borrowed from the list or from text, until the next call. */
+struct seen {
+    const char *at, *end;
+    bool begun;
+    struct buf text;
+};
+int sqlite_seen_next(struct seen *seen, struct value *key, size_t count, struct err *err);
+void sqlite_seen_end(struct seen *seen);
 
 /* Rows that wait in a temporary file, which has no name and ends with the spool: written once, then read
  * once. Holds one row in memory. Fails with ERR_AWAY when the disk is full. */

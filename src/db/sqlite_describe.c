@@ -82,6 +82,7 @@ static void set_column(struct column *column, const char *name, const char *type
         .position = POSITION_ANY,
         .nullable = true,
         .number = affinity,
+        .modifier = strict ? TRAIT_STRICT : 0,
     };
 }
 
@@ -117,6 +118,17 @@ static bool is_bytewise(struct conn *conn, const struct table *table, const stru
     const char *collation = sqlite_collation(conn, table->name, column->name);
     return column->number == AFFINITY_TEXT && collation && sqlite3_stricmp(collation, "BINARY") == 0 &&
            is_utf8(conn);
+}
+
+/* Only the rowid and what is of one storage class, so that the bytes tell whether two values are the same. */
+static bool is_exact(struct conn *conn, const struct column *column)
+{
+    if (column->modifier & TRAIT_ROWID)
+        return true;
+    if (column->number == AFFINITY_INTEGER)
+        return column->modifier & TRAIT_STRICT;
+    return column->number == AFFINITY_TEXT && column->collation &&
+           sqlite3_stricmp(column->collation, "BINARY") == 0 && is_utf8(conn);
 }
 
 /* tables */
@@ -194,7 +206,13 @@ static int count_rows(struct conn *conn, sqlite3_stmt *stmt, size_t *count, stru
     return more;
 }
 
-/* One column of table_xinfo's: name, type, notnull, pk. */
+/* DEFAULT NULL is as good as none. */
+static bool is_default(const char *expression)
+{
+    return expression && sqlite3_stricmp(expression, "NULL") != 0;
+}
+
+/* One column of table_xinfo's: name, type, notnull, pk, hidden, dflt_value. */
 static int read_column(sqlite3_stmt *stmt, struct table *table, struct relation *relation,
                        struct arena *arena)
 {
@@ -205,6 +223,8 @@ static int read_column(sqlite3_stmt *stmt, struct table *table, struct relation 
     struct column *column = &relation->columns[relation->column_count];
     set_column(column, name, type, table->strict);
     column->nullable = !sqlite3_column_int(stmt, 2);
+    column->generated = sqlite3_column_int(stmt, 4) != 0;
+    column->defaulted = is_default((const char *)sqlite3_column_text(stmt, 5));
     if (part > 0) {
         table->key[part - 1] = relation->column_count;
         table->key_count++;
@@ -220,10 +240,11 @@ static int read_columns(struct conn *conn, struct table *table, struct relation 
     sqlite3_stmt *stmt = NULL;
     size_t count;
     int more = -1;
-    if (sqlite_prepare(conn,
-                       "SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo(?1, 'main')"
-                       " WHERE hidden <> 1 ORDER BY cid",
-                       &stmt, attempt, err) ||
+    if (sqlite_prepare(
+            conn,
+            "SELECT name, type, \"notnull\", pk, hidden, dflt_value FROM pragma_table_xinfo(?1, 'main')"
+            " WHERE hidden <> 1 ORDER BY cid",
+            &stmt, attempt, err) ||
         bind_text(conn, stmt, 1, table->name, err) || count_rows(conn, stmt, &count, err))
         goto out;
     relation->columns = arena_array(arena, count, sizeof *relation->columns);
@@ -260,7 +281,24 @@ static int find_rowid(struct conn *conn, struct table *table, const struct relat
     if (found == 0) {
         table->rowid = column;
         column->nullable = false;
+        column->identity = true;
+        column->modifier |= TRAIT_ROWID;
     }
+    return found < 0 ? -1 : 0;
+}
+
+static int find_triggers(struct conn *conn, const struct table *table, struct relation *relation,
+                         struct err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    int found = -1;
+    if (sqlite_prepare(
+            conn, "SELECT 1 FROM main.sqlite_master WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE",
+            &stmt, attempt, err) == 0 &&
+        bind_text(conn, stmt, 1, table->name, err) == 0)
+        found = sqlite_step(conn, stmt, attempt, err);
+    sqlite3_finalize(stmt);
+    relation->triggers = found == 1;
     return found < 0 ? -1 : 0;
 }
 
@@ -308,6 +346,19 @@ static int named_key(struct conn *conn, const struct subject *subject, struct ar
     return 0;
 }
 
+static int set_collations(struct conn *conn, const struct table *table, struct relation *relation,
+                          struct arena *arena)
+{
+    for (size_t i = 0; i < relation->column_count; i++) {
+        struct column *column = &relation->columns[i];
+        const char *collation = sqlite_collation(conn, table->name, column->name);
+        column->collation = collation ? arena_strdup(arena, collation) : NULL;
+        if (collation && !column->collation)
+            return -1;
+    }
+    return 0;
+}
+
 static int describe_table(struct conn *conn, const struct subject *subject, struct arena *arena,
                           struct relation *relation, struct err *err)
 {
@@ -318,8 +369,9 @@ static int describe_table(struct conn *conn, const struct subject *subject, stru
                 subject->schema);
         return err_hint(err, "a SQLite file has one schema, 'main'");
     }
-    if (find_table(conn, subject->table, arena, &table.name, &relation->indexable, err) || find_strict(conn, &table, err) ||
-        read_columns(conn, &table, relation, arena, err) || find_rowid(conn, &table, relation, err))
+    if (find_table(conn, subject->table, arena, &table.name, &relation->indexable, err) ||
+        find_strict(conn, &table, err) || read_columns(conn, &table, relation, arena, err) ||
+        find_rowid(conn, &table, relation, err) || find_triggers(conn, &table, relation, err))
         return -1;
     sqlite_identifier(&from, table.name);
     relation->from = buf_text(&from) ? arena_strdup(arena, from.data) : NULL;
@@ -334,7 +386,12 @@ static int describe_table(struct conn *conn, const struct subject *subject, stru
     if (subject->key_count && named_key(conn, subject, arena, relation, err))
         return -1;
     const struct column *updated = subject->updated ? column_named(relation, subject->updated) : NULL;
-    return sqlite_describe_indexes(conn, table.name, table.rowid, updated, relation, err);
+    if (set_collations(conn, &table, relation, arena) ||
+        sqlite_describe_indexes(conn, table.name, table.rowid, updated, relation, arena, err))
+        return err_memory(err);
+    for (size_t i = 0; i < relation->column_count; i++)
+        relation->columns[i].exact = is_exact(conn, &relation->columns[i]);
+    return 0;
 }
 
 /* queries */

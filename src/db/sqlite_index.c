@@ -23,6 +23,7 @@ struct question {
     const char *table;
     const struct column *rowid, *updated; /* NULL: there is none */
     struct relation *relation;
+    struct arena *arena; /* of the relation */
 };
 
 /* unique indexes */
@@ -63,6 +64,22 @@ static bool covers_key(const struct question *question, const struct index *inde
             return false;
     }
     return true;
+}
+
+/* The index has the last word on which keys are the same. */
+static int take_collations(const struct question *question, const struct index *index, struct err *err)
+{
+    const struct relation *relation = question->relation;
+    for (size_t i = 0; i < relation->key_count; i++) {
+        struct column *column = &relation->columns[relation->key[i]];
+        const struct part *part = part_named(index, column->name);
+        if (sqlite3_stricmp(part->collation, "BINARY") == 0)
+            continue;
+        column->collation = arena_strdup(question->arena, part->collation);
+        if (!column->collation)
+            return err_memory(err);
+    }
+    return 0;
 }
 
 /* order */
@@ -140,7 +157,9 @@ static int ask_index(const struct question *question, const char *name, bool uni
     struct arena *arena = arena_new();
     int failed = arena ? read_index(question, name, arena, &index, err) : err_memory(err);
     if (!failed && question->relation->key_count) {
-        question->relation->key_unique |= covers_key(question, &index);
+        bool covers = covers_key(question, &index);
+        failed = covers ? take_collations(question, &index, err) : 0;
+        question->relation->key_unique |= covers;
         question->relation->updated_indexed |= question->updated && orders_stream(question, &index);
     }
     arena_free(arena);
@@ -148,9 +167,10 @@ static int ask_index(const struct question *question, const char *name, bool uni
 }
 
 int sqlite_describe_indexes(struct conn *conn, const char *table, const struct column *rowid,
-                            const struct column *updated, struct relation *relation, struct err *err)
+                            const struct column *updated, struct relation *relation, struct arena *arena,
+                            struct err *err)
 {
-    const struct question question = {conn, table, rowid, updated, relation};
+    const struct question question = {conn, table, rowid, updated, relation, arena};
     /* The rowid is no index, it is the order of the table itself. */
     relation->key_unique = rowid && relation->key_count == 1 && &relation->columns[relation->key[0]] == rowid;
     relation->updated_indexed = rowid && updated == rowid;

@@ -77,7 +77,7 @@ static int next_statement(struct conn *conn, struct err *err)
 
 /* rows */
 
-static int cell_of(struct conn *conn, sqlite3_stmt *stmt, int column, struct cell *cell, struct err *err)
+int sqlite_cell(struct conn *conn, sqlite3_stmt *stmt, int column, struct cell *cell, struct err *err)
 {
     *cell = (struct cell){.type = sqlite3_column_type(stmt, column)};
     switch (cell->type) {
@@ -124,7 +124,7 @@ static int fetch(struct conn *conn, struct err *err)
         read->stmt = NULL;
     }
     for (size_t i = 0; i < read->plan->column_count; i++)
-        if (cell_of(conn, read->stmt, (int)i, &read->cells[i], err))
+        if (sqlite_cell(conn, read->stmt, (int)i, &read->cells[i], err))
             return -1;
     if (read->left != UINT64_MAX)
         read->left--;
@@ -132,7 +132,7 @@ static int fetch(struct conn *conn, struct err *err)
 }
 
 /* The value is what its storage class says, whatever the column was declared as. */
-static struct value value_of(const struct cell *cell, char *digits)
+struct value sqlite_value(const struct cell *cell, char *digits)
 {
     switch (cell->type) {
     case SQLITE_INTEGER:
@@ -218,7 +218,7 @@ int sqlite_read_next(struct conn *conn, const struct value **row, struct err *er
     if (more != 1)
         return more;
     for (size_t i = 0; i < read->plan->column_count; i++)
-        read->values[i] = value_of(&read->cells[i], read->floats[i]);
+        read->values[i] = sqlite_value(&read->cells[i], read->floats[i]);
     *row = read->values;
     return 1;
 }

@@ -171,7 +171,7 @@ static int bind_float(sqlite3_stmt *stmt, int number, const struct value *value)
 
 /* A value as a row gave it, in the storage class it had there. Returns SQLITE_MISMATCH for kinds that no
  * row of ours has. */
-static int bind_value(sqlite3_stmt *stmt, int number, const struct value *value)
+int sqlite_bind_value(sqlite3_stmt *stmt, int number, const struct value *value)
 {
     switch (value->kind) {
     case KIND_NULL:
@@ -195,7 +195,7 @@ static int bind_value(sqlite3_stmt *stmt, int number, const struct value *value)
     }
 }
 
-static int bind_scalar(sqlite3_stmt *stmt, int number, const struct config_value *value)
+int sqlite_bind_scalar(sqlite3_stmt *stmt, int number, const struct config_value *value)
 {
     switch (value->type) {
     case CONFIG_BOOL:
@@ -250,7 +250,7 @@ static int bind_query(const struct select *select, sqlite3_stmt *stmt, int numbe
         if (strcmp(plan->bounds[i].parameter->name, name) == 0)
             return bind_bound(stmt, number, &plan->bounds[i]);
     if (plan->query && strcmp(name, "since") == 0)
-        return plan->since ? bind_value(stmt, number, plan->since) : bind_lowest(select, stmt, number);
+        return plan->since ? sqlite_bind_value(stmt, number, plan->since) : bind_lowest(select, stmt, number);
     err_set(err, ERR_DATABASE, "system '%s': the query uses a parameter ':%s' that is not in 'parameters'",
             select->conn->system->name, name);
     return SQLITE_ERROR;
@@ -264,14 +264,14 @@ static int bind_own(const struct select *select, sqlite3_stmt *stmt, int number,
         return sqlite3_bind_int64(stmt, number,
                                   select->limit < INT64_MAX ? (int64_t)select->limit : INT64_MAX);
     if (strcmp(name, "updated") == 0 && after && after->updated)
-        return bind_value(stmt, number, after->updated);
+        return sqlite_bind_value(stmt, number, after->updated);
     if (strcmp(name, "before") == 0 && select->range && select->range->before)
-        return bind_value(stmt, number, select->range->before);
+        return sqlite_bind_value(stmt, number, select->range->before);
     size_t at;
     if (sscanf(name, "key%zu", &at) == 1 && after && after->key && at < select->plan->relation->key_count)
-        return bind_value(stmt, number, &after->key[at]);
+        return sqlite_bind_value(stmt, number, &after->key[at]);
     if (sscanf(name, "filter%zu", &at) == 1 && at < select->plan->filter_count)
-        return bind_scalar(stmt, number, &select->plan->filters[at].value);
+        return sqlite_bind_scalar(stmt, number, &select->plan->filters[at].value);
     return SQLITE_RANGE;
 }
 

@@ -40,6 +40,22 @@ struct value {
     };
 };
 
+static inline bool value_has_text(const struct value *value)
+{
+    switch (value->kind) {
+    case KIND_NULL:
+    case KIND_BOOL:
+    case KIND_INT:
+    case KIND_UINT:
+    case KIND_DATETIME:
+    case KIND_DATE:
+    case KIND_LIST:
+        return false;
+    default:
+        return true;
+    }
+}
+
 /* Set a value in place: a struct that is built elsewhere and copied costs more than the decoding. */
 static inline void value_set_text(struct value *value, enum kind kind, const char *bytes, size_t len)
 {

@@ -139,7 +139,7 @@ void json_write_integer(struct buf *out, int64_t number)
 void json_write_base64(struct buf *out, const char *bytes, size_t len)
 {
     size_t size = BASE64_ENCODE_RAW_LENGTH(len);
-    if (buf_reserve(out, size))
+    if (!size || buf_reserve(out, size))
         return;
     base64_encode_raw(out->data + out->len, len, (const uint8_t *)bytes);
     out->len += size;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/monotonic.h"
 #include "http/listener.h"
 #include "http/watch.h"
 
@@ -18,6 +19,7 @@ enum {
     CONNECTION_MEMORY = 256 * 1024,
     IDENTITY_BLOCK = 128 * 1024, /* of a stream to an HTTP/1.0 client */
     SPARE_CONNECTIONS = 256,     /* for health and status, and for saying no, while all streams are busy */
+    PIECE = 16 * 1024,           /* of a body, taken at once */
 };
 
 struct http {
@@ -27,7 +29,7 @@ struct http {
     struct listener listener;
     pthread_mutex_t mutex;
     pthread_cond_t idle;
-    unsigned working; /* requests that are not answered yet */
+    unsigned working; /* requests that were begun and are not answered yet */
     bool aborted;
 };
 
@@ -35,12 +37,12 @@ struct http {
 struct work {
     struct http *http;
     struct MHD_Connection *connection;
-    char *uri;
     bool begun, answered;
+    bool unread; /* it was answered at its head, and its body, if any, was left */
     struct cancel cancel;
     struct watched watched;
     bool watching;
-    struct reply reply;
+    struct exchange exchange;
 };
 
 /* Rounded up: the library takes 0 for no timeout. */
@@ -63,6 +65,71 @@ static const struct config_listen *listen_of(const struct http *http)
     return &http->service->config->listen;
 }
 
+/* what the library has of a request
+ *
+ * Only the functions from here to take_body look into its memory, and copy what they find. */
+
+static char *take_uri(struct arena *arena, const char *uri)
+{
+    return arena_strdup(arena, uri);
+}
+
+/* The library would decode for us, but then "%00" and "%26" could not be told from what they stand for. */
+static size_t leave_encoded(void *arg, struct MHD_Connection *connection, char *text)
+{
+    (void)arg;
+    (void)connection;
+    return strlen(text);
+}
+
+/* How a request tells the length of its body. */
+struct lengths {
+    unsigned told;
+    bool body;
+    uint64_t length;
+};
+
+static enum MHD_Result count_length(void *arg, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+    struct lengths *lengths = arg;
+    bool content_length = strcasecmp(key, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0;
+    (void)kind;
+    if (content_length || strcasecmp(key, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
+        lengths->told++;
+        lengths->length = content_length ? strtoull(value, NULL, 10) : UINT64_MAX;
+        lengths->body = lengths->body || lengths->length > 0;
+    }
+    return MHD_YES;
+}
+
+static const char *take_header(struct work *work, const char *name)
+{
+    const char *value = MHD_lookup_connection_value(work->connection, MHD_HEADER_KIND, name);
+    return value ? arena_strdup(work->exchange.arena, value) : NULL;
+}
+
+/* Two parties that take the end of a body for different places can be made to disagree about who asked what
+ * (RFC 9112, 6.3), so a length may be told only once. */
+static void take_head(struct work *work, const char *method)
+{
+    struct request *request = &work->exchange.request;
+    struct lengths lengths = {.length = UINT64_MAX};
+    MHD_get_connection_values(work->connection, MHD_HEADER_KIND, count_length, &lengths);
+    request->method = arena_strdup(work->exchange.arena, method);
+    request->authorization = take_header(work, MHD_HTTP_HEADER_AUTHORIZATION);
+    request->content_type = take_header(work, MHD_HTTP_HEADER_CONTENT_TYPE);
+    request->content_encoding = take_header(work, MHD_HTTP_HEADER_CONTENT_ENCODING);
+    request->expects = MHD_lookup_connection_value(work->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT);
+    request->ambiguous = lengths.told > 1;
+    request->body = lengths.body || request->ambiguous;
+    request->length = lengths.length;
+}
+
+static void take_body(char *piece, const char *data, size_t len)
+{
+    memcpy(piece, data, len);
+}
+
 /* a request's life */
 
 static void *begin_work(void *arg, const char *uri, struct MHD_Connection *connection)
@@ -72,8 +139,12 @@ static void *begin_work(void *arg, const char *uri, struct MHD_Connection *conne
         return NULL;
     work->http = arg;
     work->connection = connection;
-    work->uri = strdup(uri);
     cancel_init(&work->cancel);
+    work->exchange.service = work->http->service;
+    work->exchange.cancel = &work->cancel;
+    work->exchange.arena = arena_new();
+    if (work->exchange.arena)
+        work->exchange.request.uri = take_uri(work->exchange.arena, uri);
     return work;
 }
 
@@ -85,7 +156,8 @@ static const char *why_ended(enum MHD_RequestTerminationCode code, const struct 
         return "the client went away";
     switch (code) {
     case MHD_REQUEST_TERMINATED_TIMEOUT_REACHED:
-        return "the reader took nothing for send_timeout";
+        return work->answered ? "the reader took nothing for send_timeout"
+                              : "the client sent nothing for request_timeout";
     case MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN:
         return "the service was stopped";
     default:
@@ -103,15 +175,14 @@ static void end_work(void *arg, struct MHD_Connection *connection, void **memory
     *memory = NULL;
     if (work->watching)
         watch_remove(http->watch, &work->watched);
-    routes_finish(http->service, &work->reply, why_ended(code, work));
+    routes_finish(&work->exchange, why_ended(code, work));
     cancel_destroy(&work->cancel);
-    if (work->answered) {
+    if (work->begun) {
         pthread_mutex_lock(&http->mutex);
         if (--http->working == 0)
             pthread_cond_broadcast(&http->idle);
         pthread_mutex_unlock(&http->mutex);
     }
-    free(work->uri);
     free(work);
 }
 
@@ -131,7 +202,7 @@ static void watch_client(struct work *work)
 static ssize_t send_block(void *arg, uint64_t position, char *block, size_t size)
 {
     struct work *work = arg;
-    struct buf *first = &work->reply.body;
+    struct buf *first = &work->exchange.reply.body;
     if (position < first->len) {
         size_t len = first->len - (size_t)position;
         if (len > size)
@@ -141,7 +212,7 @@ static ssize_t send_block(void *arg, uint64_t position, char *block, size_t size
     }
     struct err err = {0};
     MHD_set_connection_option(work->connection, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
-    ssize_t got = pull_read(work->reply.pull, block, size, &err);
+    ssize_t got = pull_read(work->exchange.reply.pull, block, size, &err);
     set_timeout(work, listen_of(work->http)->send_timeout);
     if (got > 0)
         return got;
@@ -150,7 +221,7 @@ static ssize_t send_block(void *arg, uint64_t position, char *block, size_t size
 
 static struct MHD_Response *response_of(struct work *work)
 {
-    struct reply *reply = &work->reply;
+    struct reply *reply = &work->exchange.reply;
     if (reply->streamed)
         return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, IDENTITY_BLOCK, send_block, work, NULL);
     return MHD_create_response_from_buffer(reply->body.len, reply->body.data, MHD_RESPMEM_PERSISTENT);
@@ -177,7 +248,7 @@ static void add_headers(struct MHD_Response *response, const struct reply *reply
 
 static enum MHD_Result send_reply(struct work *work)
 {
-    struct reply *reply = &work->reply;
+    struct reply *reply = &work->exchange.reply;
     if (reply->abandoned || buf_failed(&reply->body))
         return MHD_NO;
     struct MHD_Response *response = response_of(work);
@@ -185,7 +256,7 @@ static enum MHD_Result send_reply(struct work *work)
         return MHD_NO;
     add_headers(response, reply);
     /* A body that nobody read would be taken for the next request, and a draining service wants no more. */
-    bool last = atomic_load(&work->http->service->draining) || reply->status == 400 || reply->status == 405;
+    bool last = atomic_load(&work->http->service->draining) || work->unread;
     if (last)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     set_timeout(work, listen_of(work->http)->send_timeout);
@@ -194,73 +265,70 @@ static enum MHD_Result send_reply(struct work *work)
     return queued;
 }
 
-/* How a request tells the length of its body. */
-struct lengths {
-    unsigned told;
-    bool body;
-};
-
-static enum MHD_Result count_length(void *arg, enum MHD_ValueKind kind, const char *key, const char *value)
+/* A push has its time from the last byte of its body on, which is now. */
+static enum MHD_Result answer_now(struct work *work)
 {
-    struct lengths *lengths = arg;
-    bool content_length = strcasecmp(key, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0;
-    (void)kind;
-    if (content_length || strcasecmp(key, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
-        lengths->told++;
-        lengths->body = lengths->body || !content_length || strcmp(value, "0") != 0;
-    }
-    return MHD_YES;
-}
-
-static enum MHD_Result answer_now(struct work *work, const char *method, bool ambiguous)
-{
-    const struct request request = {
-        .method = method,
-        .uri = work->uri,
-        .authorization = MHD_lookup_connection_value(work->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION),
-        .ambiguous = ambiguous,
-        .cancel = &work->cancel,
-    };
+    double seconds = listen_of(work->http)->request_timeout;
     work->answered = true;
-    pthread_mutex_lock(&work->http->mutex);
-    work->http->working++;
-    pthread_mutex_unlock(&work->http->mutex);
-    watch_client(work);
-    routes_answer(work->http->service, &request, &work->reply);
+    if (work->exchange.push && seconds > 0)
+        watch_deadline(work->http->watch, &work->watched, monotonic_seconds() + seconds);
+    routes_answer(&work->exchange);
+    watch_deadline(work->http->watch, &work->watched, 0);
     return send_reply(work);
 }
 
+static enum MHD_Result begin_request(struct work *work, const char *method)
+{
+    work->begun = true;
+    pthread_mutex_lock(&work->http->mutex);
+    work->http->working++;
+    pthread_mutex_unlock(&work->http->mutex);
+    take_head(work, method);
+    if (!work->exchange.request.method)
+        return MHD_NO;
+    watch_client(work);
+    set_timeout(work, listen_of(work->http)->request_timeout);
+    if (routes_begin(&work->exchange))
+        return MHD_YES;
+    work->unread = true;
+    return answer_now(work);
+}
+
+/* May block for longer than a client may be idle: it is not its fault. */
+static enum MHD_Result read_body(struct work *work, const char *data, size_t size)
+{
+    char piece[PIECE];
+    if (work->answered)
+        return MHD_YES;
+    for (size_t at = 0, len; at < size; at += len) {
+        len = size - at < PIECE ? size - at : PIECE;
+        take_body(piece, data + at, len);
+        if (routes_feed(&work->exchange, piece, len))
+            return MHD_NO;
+    }
+    set_timeout(work, listen_of(work->http)->request_timeout);
+    return MHD_YES;
+}
+
 /* Called with the head of a request, then with its body in pieces, then with nothing: only then the library
- * takes an answer after which the connection goes on. A request with a body that nobody wants is answered at
- * its head, and its connection ends. Two parties that take the end of a body for different places can be made
- * to disagree about who asked what (RFC 9112, 6.3), so a length may be told only once. */
+ * takes an answer after which the connection goes on. Between the head and the end it takes none at all. */
 static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
                               const char *version, const char *data, size_t *size, void **memory)
 {
     struct work *work = *memory;
-    struct lengths lengths = {0};
-    (void)arg;
-    (void)url;
-    (void)version;
-    (void)data;
-    if (!work || !work->uri)
-        return MHD_NO;
-    *size = 0;
-    if (work->answered)
-        return MHD_YES;
-    if (work->begun)
-        return answer_now(work, method, false);
-    work->begun = true;
-    MHD_get_connection_values(connection, MHD_HEADER_KIND, count_length, &lengths);
-    return lengths.body || lengths.told > 1 ? answer_now(work, method, lengths.told > 1) : MHD_YES;
-}
-
-/* The library would decode for us, but then "%00" and "%26" could not be told from what they stand for. */
-static size_t leave_encoded(void *arg, struct MHD_Connection *connection, char *text)
-{
+    size_t len = *size;
     (void)arg;
     (void)connection;
-    return strlen(text);
+    (void)url;
+    (void)version;
+    *size = 0;
+    if (!work || !work->exchange.request.uri)
+        return MHD_NO;
+    if (!work->begun)
+        return begin_request(work, method);
+    if (len)
+        return read_body(work, data, len);
+    return work->answered ? MHD_YES : answer_now(work);
 }
 
 static void log_library(void *arg, const char *format, va_list args)

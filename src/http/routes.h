@@ -4,52 +4,76 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
-#include "base/buf.h"
+#include "base/arena.h"
 #include "base/cancel.h"
 #include "config/config.h"
+#include "http/query.h"
+#include "http/reply.h"
 #include "pull/pull.h"
+#include "push/push.h"
 
 struct db;
+struct route;
 
 /* Everything the service serves. */
 struct service {
     const struct config *config;
     struct db *dbs;
     struct source **sources;
-    atomic_uint streams; /* pulls at work */
+    struct sink **sinks;
+    struct gate *gate;   /* what all bodies together may hold */
+    atomic_uint streams; /* pulls and pushes at work, a push from its head on */
     atomic_bool draining;
 };
 
+/* A request's head. Texts are borrowed from the exchange's arena. */
 struct request {
-    const char *method;        /* borrowed, as the others */
-    char *uri;                 /* as it came; is taken apart */
-    const char *authorization; /* NULL if there was none */
-    bool ambiguous;            /* its length is told in two ways */
+    char *uri;                    /* as it came; is taken apart */
+    const char *method;
+    const char *authorization;    /* NULL if there was none, as for the next two */
+    const char *content_type;
+    const char *content_encoding;
+    bool body;                    /* one was told of */
+    uint64_t length;              /* of it; UINT64_MAX: it will end when it ends */
+    bool ambiguous;               /* its length is told in two ways */
+    bool expects;                 /* it sends the body when it was told that it may: Expect: 100-continue */
+};
+
+/* A request and its answer. Starts zeroed but for service, arena, request and cancel. */
+struct exchange {
+    struct service *service;
+    struct arena *arena;
+    struct request request;
     struct cancel *cancel;
+    struct reply reply;
+
+    /* the routes' own */
+    struct query query;
+    const struct route *route;
+    const char *name;    /* the last part of the path, where the route has one */
+    struct push *push;   /* takes the body; NULL: nobody does */
+    uint64_t received;   /* bytes of the body */
+    bool counted;        /* among the service's streams */
 };
 
-struct reply {
-    unsigned status;
-    const char *type;       /* Content-Type */
-    struct buf body;        /* the whole body, or the first block of the stream */
-    struct pull *pull;      /* NULL, or what brings the rest, and is to be closed */
-    bool streamed;          /* the body goes on with pull_read */
-    bool filtered;          /* X-Dataset-Filtered */
-    bool dataset;           /* it is a source's answer */
-    const char *allow;      /* Allow, of a 405 */
-    const char *challenge;  /* WWW-Authenticate, of a 401 */
-    unsigned retry_after;   /* seconds; 0: none */
-    bool abandoned;         /* nobody is left to answer */
-};
+/* Looks at a request's head: may it be, who answers it, who takes its body? Returns whether the body is to be
+ * read: then all of it is to be fed, also when the answer is known already, since a client that still sends does
+ * not listen. Else the request is answered at its head, and its connection ends. */
+bool routes_begin(struct exchange *exchange);
 
-/* Answers, whatever the request. Blocks. */
-void routes_answer(struct service *service, const struct request *request, struct reply *reply);
+/* The next bytes of the body. Blocks. -1: more comes than anybody should have to read, or nobody is left:
+ * break the connection. */
+int routes_feed(struct exchange *exchange, const char *data, size_t len);
 
-/* Frees the body; the pull is closed by pull_close, and its place given back with it. */
-void routes_finish(struct service *service, struct reply *reply, const char *why);
+/* The body is over, or will not be read: answers, whatever the request. Blocks. */
+void routes_answer(struct exchange *exchange);
 
-/* An error as application/problem+json (RFC 9457). */
-void routes_problem(struct reply *reply, unsigned status, const char *detail, const char *hint);
+/* Counts a pull or push among those at work, or answers that there are too many. For those who answer. */
+bool routes_take_place(struct exchange *exchange);
+
+/* Frees everything but the exchange itself. why NULL: the client took the whole answer; else what ended it. */
+void routes_finish(struct exchange *exchange, const char *why);
 
 #endif

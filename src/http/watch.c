@@ -1,18 +1,22 @@
 #include "http/watch.h"
 
+#include <math.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { ROOM = 16 };
+#include "base/monotonic.h"
+
+enum { ROOM = 16, LONGEST_WAIT = 3600 }; /* sockets, seconds */
 
 struct watch {
     pthread_t thread;
     pthread_mutex_t mutex;
     struct watched *first;
     size_t count;
+    double wake; /* when the thread looks at the deadlines again at the latest; HUGE_VAL: when it is nudged */
     bool stopped;
     struct pollfd *list; /* the thread's */
     int changed; /* eventfd: the list is another, look again */
@@ -25,11 +29,38 @@ static void nudge(struct watch *watch)
         ;
 }
 
-/* The sockets to look at, behind the eventfd. Those whose client is gone already are left out. */
-static size_t list_sockets(struct watch *watch, struct pollfd **list, size_t *room)
+/* Calls those off whose time is up, and finds out when that will be true of the next one. */
+static void expire(struct watch *watch)
+{
+    double now = monotonic_seconds();
+    watch->wake = HUGE_VAL;
+    for (struct watched *at = watch->first; at; at = at->next) {
+        if (at->deadline <= 0 || cancel_fired(at->cancel))
+            continue;
+        if (at->deadline <= now)
+            cancel_expire(at->cancel);
+        else if (at->deadline < watch->wake)
+            watch->wake = at->deadline;
+    }
+}
+
+/* Milliseconds for poll, rounded up, so that the time is really over then. */
+static int wait_of(double wake)
+{
+    double seconds = wake - monotonic_seconds();
+    if (wake >= HUGE_VAL)
+        return -1;
+    if (seconds > LONGEST_WAIT)
+        seconds = LONGEST_WAIT;
+    return seconds > 0 ? (int)(seconds * 1000) + 1 : 0;
+}
+
+/* The sockets to look at, behind the eventfd, and how long. Those that were called off already are left out. */
+static size_t list_sockets(struct watch *watch, struct pollfd **list, size_t *room, int *wait)
 {
     size_t used = 1;
     pthread_mutex_lock(&watch->mutex);
+    expire(watch);
     if (watch->count + 1 > *room) {
         struct pollfd *larger = realloc(*list, (watch->count + ROOM) * sizeof **list);
         if (larger) { /* else the last ones are not watched until there is memory again */
@@ -40,6 +71,7 @@ static size_t list_sockets(struct watch *watch, struct pollfd **list, size_t *ro
     for (struct watched *at = watch->first; at && used < *room; at = at->next)
         if (!cancel_fired(at->cancel))
             (*list)[used++] = (struct pollfd){.fd = at->fd, .events = POLLRDHUP};
+    *wait = wait_of(watch->wake);
     pthread_mutex_unlock(&watch->mutex);
     (*list)[0] = (struct pollfd){.fd = watch->changed, .events = POLLIN};
     return used;
@@ -70,8 +102,9 @@ static void *run(void *arg)
     size_t room = ROOM;
     struct pollfd *list = watch->list;
     while (!is_stopped(watch)) {
-        size_t count = list_sockets(watch, &list, &room);
-        if (poll(list, count, -1) < 0)
+        int wait;
+        size_t count = list_sockets(watch, &list, &room, &wait);
+        if (poll(list, count, wait) <= 0)
             continue;
         uint64_t nudges;
         if (list[0].revents && read(watch->changed, &nudges, sizeof nudges) > 0)
@@ -139,6 +172,20 @@ void watch_remove(struct watch *watch, struct watched *watched)
         watch->count--;
     }
     pthread_mutex_unlock(&watch->mutex);
+}
+
+/* Deadlines are mostly as long as the last one's, so the thread is rarely woken: it will look at the first one,
+ * and whoever is over by then costs it nothing. */
+void watch_deadline(struct watch *watch, struct watched *watched, double deadline)
+{
+    pthread_mutex_lock(&watch->mutex);
+    watched->deadline = deadline;
+    bool sooner = deadline > 0 && deadline < watch->wake;
+    if (sooner)
+        watch->wake = deadline;
+    pthread_mutex_unlock(&watch->mutex);
+    if (sooner)
+        nudge(watch);
 }
 
 void watch_fire_all(struct watch *watch)

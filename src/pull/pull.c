@@ -1,7 +1,6 @@
 #include "pull/pull.h"
 
 #include <inttypes.h>
-#include <nettle/sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -342,25 +341,16 @@ static bool is_deleted(const struct pull *pull, const struct value *row)
     return false;
 }
 
-/* SHA-256 over the properties as they stand in the entity, the first 16 bytes of it. */
 static void put_hash(const struct shape *shape, struct buf *out, size_t start)
 {
-    static const char hex[] = "0123456789abcdef";
-    struct sha256_ctx sha;
-    uint8_t digest[16];
+    char hash[SOURCE_HASH_SIZE];
     if (buf_failed(out))
         return;
     size_t from = start - out->left;
-    sha256_init(&sha);
-    sha256_update(&sha, out->len - from, (const uint8_t *)out->data + from);
-    sha256_digest(&sha, sizeof digest, digest);
+    source_hash(shape, out->data + from, out->len - from, hash);
     buf_put(out, shape->hash.prefix, shape->hash.prefix_len);
     buf_putc(out, '"');
-    buf_puts(out, shape->fingerprint);
-    for (size_t i = 0; i < sizeof digest; i++) {
-        buf_putc(out, hex[digest[i] >> 4]);
-        buf_putc(out, hex[digest[i] & 15]);
-    }
+    buf_puts(out, hash);
     buf_putc(out, '"');
 }
 

@@ -12,16 +12,13 @@
 #include "base/monotonic.h"
 #include "db/relation.h"
 
-enum { DESCRIPTION_SECONDS = 60 };
-
 struct source {
     const struct config_source *config;
     struct db *db;
     char *title;
     struct zone *zone;
-    pthread_mutex_t mutex;
-    struct shape *shape; /* the newest; NULL before the first pull */
-    double described;
+    struct followed followed;
+    pthread_mutex_t mutex; /* of counts */
     struct source_counts counts;
 };
 
@@ -212,6 +209,22 @@ static void fingerprint(struct shape *shape)
              digest[3]);
 }
 
+void source_hash(const struct shape *shape, const char *properties, size_t len, char hash[SOURCE_HASH_SIZE])
+{
+    static const char hex[] = "0123456789abcdef";
+    struct sha256_ctx sha;
+    uint8_t digest[16];
+    sha256_init(&sha);
+    sha256_update(&sha, len, (const uint8_t *)properties);
+    sha256_digest(&sha, sizeof digest, digest);
+    memcpy(hash, shape->fingerprint, 8);
+    for (size_t i = 0; i < sizeof digest; i++) {
+        hash[8 + 2 * i] = hex[digest[i] >> 4];
+        hash[9 + 2 * i] = hex[digest[i] & 15];
+    }
+    hash[SOURCE_HASH_SIZE - 1] = '\0';
+}
+
 static int add_extras(const struct making *making)
 {
     struct shape *shape = making->shape;
@@ -248,26 +261,19 @@ static int fill_shape(const struct making *making)
                : 0;
 }
 
-static void shape_free(struct shape *shape)
-{
-    if (!shape)
-        return;
-    arena_free(shape->arena);
-    free(shape);
-}
-
 void source_give(struct shape *shape)
 {
-    if (shape && atomic_fetch_sub(&shape->users, 1) == 1)
-        shape_free(shape);
+    described_give(shape ? &shape->described : NULL);
 }
 
-static struct shape *describe(struct source *source, struct conn *conn, struct err *err)
+static struct described *describe(void *maker, struct conn *conn, struct err *err)
 {
+    struct source *source = maker;
     const struct config_source *config = source->config;
-    struct shape *shape = calloc(1, sizeof *shape);
+    struct arena *arena = arena_new();
+    struct shape *shape = arena ? arena_alloc(arena, sizeof *shape) : NULL;
     struct relation *relation = NULL;
-    if (!shape || !(shape->arena = arena_new())) {
+    if (!shape) {
         err_memory(err);
         goto failed;
     }
@@ -281,82 +287,28 @@ static struct shape *describe(struct source *source, struct conn *conn, struct e
         .key_count = config->primary_key.count,
         .updated = config->updated_column,
     };
-    if (source->db->driver->describe(conn, &subject, shape->arena, &relation, err))
+    if (source->db->driver->describe(conn, &subject, arena, &relation, err))
         goto failed;
-    shape->users = 1;
+    shape->described = (struct described){.users = 1, .arena = arena, .relation = relation};
+    shape->arena = arena;
     shape->relation = relation;
     shape->since = (struct since_shape){
         .relation = relation, .unit = config->updated_unit, .zone = source->zone, .plain = config->token_plain};
     struct making making = {.config = config, .shape = shape, .relation = relation, .err = err};
     if (fill_shape(&making))
         goto failed;
-    return shape;
+    return &shape->described;
 failed:
-    shape_free(shape);
+    arena_free(arena);
     return NULL;
-}
-
-/* following the catalogue */
-
-static bool same_column(const struct column *a, const struct column *b)
-{
-    return strcmp(a->name, b->name) == 0 && strcmp(a->type, b->type) == 0 && a->nullable == b->nullable;
-}
-
-static bool same_shape(const struct shape *a, const struct shape *b)
-{
-    if (a->relation->column_count != b->relation->column_count || a->relation->key_count != b->relation->key_count)
-        return false;
-    for (size_t i = 0; i < a->relation->column_count; i++)
-        if (!same_column(&a->relation->columns[i], &b->relation->columns[i]))
-            return false;
-    return true;
-}
-
-static void tell_change(const struct source *source, const struct shape *old, const struct shape *new)
-{
-    if (!old || same_shape(old, new))
-        return;
-    struct buf what = {0};
-    for (size_t i = 0; i < new->relation->column_count; i++) {
-        const struct column *column = &new->relation->columns[i];
-        size_t before = relation_find(old->relation, column->name);
-        if (before == SIZE_MAX || !same_column(column, &old->relation->columns[before]))
-            buf_printf(&what, ", '%s' is %s%s%s", column->name, before == SIZE_MAX ? "new: " : "", column->type,
-                       column->nullable ? "" : " not null");
-    }
-    for (size_t i = 0; i < old->relation->column_count; i++)
-        if (relation_find(new->relation, old->relation->columns[i].name) == SIZE_MAX)
-            buf_printf(&what, ", '%s' is gone", old->relation->columns[i].name);
-    const char *text = buf_text(&what);
-    log_info(source->title, "%s changed%s", new->relation->title, text && *text ? text : ", its columns have another order");
-    buf_free(&what);
 }
 
 int source_take(struct source *source, struct conn *conn, bool anew, struct shape **shape, bool *fresh, struct err *err)
 {
-    pthread_mutex_lock(&source->mutex);
-    *fresh = anew || !source->shape || monotonic_seconds() - source->described > DESCRIPTION_SECONDS;
-    if (!*fresh) {
-        *shape = source->shape;
-        atomic_fetch_add(&source->shape->users, 1);
-    }
-    pthread_mutex_unlock(&source->mutex);
-    if (!*fresh)
-        return 0;
-    struct shape *made = describe(source, conn, err);
-    if (!made)
-        return -1;
-    atomic_fetch_add(&made->users, 1); /* one for the source, one for the caller */
-    pthread_mutex_lock(&source->mutex);
-    struct shape *old = source->shape;
-    tell_change(source, old, made);
-    source->shape = made;
-    source->described = monotonic_seconds();
-    pthread_mutex_unlock(&source->mutex);
-    source_give(old);
-    *shape = made;
-    return 0;
+    struct described *described = NULL;
+    int failed = followed_take(&source->followed, anew, describe, source, conn, &described, fresh, err);
+    *shape = (struct shape *)described;
+    return failed;
 }
 
 size_t source_property(const struct source *source, const struct shape *shape, const char *name)
@@ -380,7 +332,7 @@ static void source_close(struct source *source)
 {
     if (!source)
         return;
-    source_give(source->shape);
+    followed_destroy(&source->followed);
     zone_close(source->zone);
     pthread_mutex_destroy(&source->mutex);
     free(source->title);
@@ -399,6 +351,7 @@ static struct source *source_open(const struct config_source *config, struct db 
     snprintf(source->title, size, "pull %s", config->name);
     source->config = config;
     source->db = db;
+    followed_init(&source->followed, source->title);
     pthread_mutex_init(&source->mutex, NULL);
     if (strcmp(db->system->timezone, "UTC") != 0 && zone_open(&source->zone, db->system->timezone, err)) {
         source_close(source);

@@ -11,12 +11,13 @@
 #include "base/err.h"
 #include "config/config.h"
 #include "db/db.h"
+#include "db/described.h"
 #include "entity/entity.h"
 #include "entity/since.h"
 
 /* A description, shared by the reads that use it. Const once made. */
 struct shape {
-    atomic_uint users;
+    struct described described; /* first */
     struct arena *arena;
     const struct relation *relation;
     size_t *columns;        /* what a plan reads: the sent columns in the table's order, then silent ones */
@@ -45,6 +46,12 @@ const char *source_title(const struct source *source); /* "pull NAME", for the l
  * whether it was asked just now. Give it back with source_give. */
 int source_take(struct source *source, struct conn *conn, bool anew, struct shape **shape, bool *fresh, struct err *err);
 void source_give(struct shape *shape);
+
+enum { SOURCE_HASH_SIZE = 8 + 32 + 1 };
+
+/* A row's hash, from its properties as entity_property writes them, one after the other: the fingerprint, then the
+ * first 16 bytes of their SHA-256, in hex, with a NUL. */
+void source_hash(const struct shape *shape, const char *properties, size_t len, char hash[SOURCE_HASH_SIZE]);
 
 /* Column of this property, or else of this column name, as an index into the relation; SIZE_MAX if it is
  * not sent. */

@@ -37,17 +37,41 @@ def test_version_is_told(run):
 def test_help_names_every_command(run):
     done = run("--help")
     assert done.returncode == 0
-    for command in ("serve", "check", "pull"):
+    for command in ("serve", "check", "pull", "ddl"):
         assert command in done.stdout
 
 
 @pytest.mark.parametrize("arguments", [[], ["dance"], ["serve", "--dance"], ["pull"], ["serve", "--config"],
-                                       ["pull", "people", "--limit"], ["serve", "more"]])
+                                       ["pull", "people", "--limit"], ["serve", "more"], ["ddl"], ["ddl", "oracle"],
+                                       ["ddl", "sqlite", "more"], ["serve", "--roles"], ["check", "--table", "x"],
+                                       ["ddl", "sqlite", "--limit", "1"]])
 def test_wrong_use_is_told_on_standard_error(run, arguments):
     done = run(*arguments)
     assert done.returncode not in (0, -6, -11)
     assert done.stderr.strip()
     assert not done.stdout.strip()
+
+
+def test_ddl_can_be_run_and_run_again(run, db):
+    """A role without the right to make tables has an administrator run it; without any configuration."""
+    done = run("ddl", db.type)
+    assert (done.returncode, done.stderr) == (0, "")
+    statements = "\n".join(line.split("--")[0] for line in done.stdout.splitlines()).split(";")
+    for statement in 2 * [statement for statement in statements if statement.strip()]:
+        db.sql(statement)
+    for table in ("sesam_sql_sync", "sesam_sql_request", "sesam_sql_retired"):
+        assert db.sql(f"select * from {table}") == []
+
+
+def test_mariadb_is_mysql_to_ddl(run):
+    assert run("ddl", "mariadb").stdout == run("ddl", "mysql").stdout
+
+
+@pytest.mark.parametrize("more", [["--table", "people"], ["--roles"]])
+def test_ddl_says_what_it_cannot_do_yet(run, more):
+    done = run("ddl", "sqlite", *more)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert more[0] in done.stderr and "not" in done.stderr
 
 
 def test_missing_configuration_is_told(run):

@@ -1,0 +1,7 @@
+/* The statements of sql/, as texts for the program: sql/embed makes them when we are built. */
+#ifndef DB_SQL_H
+#define DB_SQL_H
+
+extern const char sql_postgresql_state[], sql_mysql_state[], sql_sqlite_state[];
+
+#endif
