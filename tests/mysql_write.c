@@ -400,6 +400,7 @@ static const struct key_case keys[] = {
     {"id datetime(6)", "id", "timestamp'2024-01-01 00:00:00' + interval seq microsecond"},
     {"id timestamp(3)", "id", "timestamp'2024-01-01 00:00:00' + interval seq second"},
     {"id date", "id", "date'2024-01-01' + interval seq day"},
+    {"id datetime(1)", "id", "if(seq = 1, '0000-00-00 00:00:00', timestamp'2024-01-01 00:00:00' + interval seq second)"},
     {"id time(3)", "id", "sec_to_time(seq - 500.5)"},
     {"id double", "id", "seq / 3"},
     {"id float", "id", "seq / 10"},
@@ -711,6 +712,46 @@ static void constraints_are_told_with_the_row(void **state)
     struct row *refused[] = {good, row_of((struct value[]){int_value(2), text_value("x"), int_value(1)}, 3)};
     assert_int_equal(insert_fails(target, refused, 2, ERR_VALUE, "never two").row, 1);
     world_run("drop table write_child");
+}
+
+static void row_larger_than_a_packet_is_refused(void **state)
+{
+    (void)state;
+    struct conn *conn = NULL;
+    const char *before = arena_strdup(world.arena, native_ask(world.native, "select @@global.max_allowed_packet"));
+    remake("write_large", "id int primary key, v longtext");
+    struct target *target = target_of("write_large");
+    char *text = arena_alloc(world.arena, 2 * 1024 * 1024);
+    memset(text, 'x', 2 * 1024 * 1024 - 1);
+    struct row *rows[] = {pair(1, "x"), pair(2, text)};
+    struct write write = write_of(target, rows, 2, true);
+    struct fault fault;
+    world_run("set global max_allowed_packet = 1048576");
+    int opened = driver_mysql.open(&conn, world.system, &world.err);
+    world_run("set global max_allowed_packet = %s", before);
+    check_ok(opened);
+    check_ok(driver_mysql.begin(conn, true, 30, &world.err));
+    world_expect(driver_mysql.insert(conn, &write, &fault, &world.err), ERR_VALUE, "max_allowed_packet");
+    assert_int_equal(fault.row, 1);
+    assert_int_equal(driver_mysql.rollback(conn), 0);
+    check_ok(driver_mysql.begin(conn, true, 30, &world.err));
+    text[900 * 1024] = '\0'; /* as much as there is room for */
+    struct row *smaller[] = {pair(1, text), pair(2, text), pair(3, text)};
+    write.rows = (const struct row *const *)smaller;
+    write.row_count = 3;
+    check_ok(driver_mysql.insert(conn, &write, &fault, &world.err));
+    check_ok(driver_mysql.commit(conn, &world.err));
+    driver_mysql.close(conn);
+}
+
+static void table_without_transactions_is_no_target(void **state)
+{
+    (void)state;
+    world_run("drop table if exists write_myisam");
+    world_run("create table write_myisam (id int primary key, v varchar(20)) engine=MyISAM");
+    struct row *rows[] = {pair(1, "x")};
+    insert_fails(target_of("write_myisam"), rows, 1, ERR_DATABASE, "InnoDB");
+    assert_string_equal(native_ask(world.native, "select count(*) from write_myisam"), "0");
 }
 
 /* Two that wait for each other's row: the server ends one of them. */
@@ -1042,6 +1083,8 @@ int mysql_write_run(const struct config_system *system, MYSQL *native)
         TEST(decimal_with_more_digits_is_refused_not_rounded),
         TEST(too_long_and_out_of_range_is_refused),
         TEST(constraints_are_told_with_the_row),
+        TEST(row_larger_than_a_packet_is_refused),
+        TEST(table_without_transactions_is_no_target),
         TEST(deadlock_is_a_race),
         TEST(everything_is_rolled_back_after_a_lock_wait),
         TEST(read_only_server_is_away),

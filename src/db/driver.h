@@ -79,7 +79,7 @@ struct relation {
     bool key_unique;   /* a unique, valid, non-partial index (or the primary key) covers just these columns */
     bool indexable;    /* it is a table, which can have indexes */
     bool triggers;     /* rows may be changed by triggers as they are written */
-    const char *key_index; /* the driver's: the index that key_unique speaks of, quoted */
+    const char *key_index; /* the driver's: the name of the index that key_unique speaks of */
     bool bulk;         /* the driver's: its way of loading many rows works on it */
     bool updated_indexed; /* an index begins with the updated column and then the key, in this order */
     const char *from;  /* what stands after FROM, and ON, quoted: "public"."customers", or (query) */
@@ -221,6 +221,7 @@ struct fault {
     size_t row;    /* index into rows; SIZE_MAX: unknown */
     size_t column; /* index into the relation's columns; SIZE_MAX: unknown */
     bool duplicate; /* a unique index has the value already */
+    bool key;       /* and it is the key's own: another transaction made the row since it was looked for */
 };
 
 /* The state of a sink's full syncs. Texts live in the arena given. */
@@ -364,6 +365,14 @@ struct driver {
      * SWEEP_MARK), asked only if *rows is more than enough. */
     int (*sweep)(struct conn *conn, const struct sweep *sweep, uint64_t enough, uint64_t *rows, uint64_t *total,
                  struct err *err);
+
+    /* the sink's table */
+
+    /* Appends the statements that make it from the sink's schema_definition, with its key and indexes. */
+    int (*create_sql)(struct conn *conn, const struct config_sink *sink, struct buf *sql, struct err *err);
+    /* Outside of a transaction: runs them; a table that is there stays as it is. ERR_DATABASE with them as hint where
+     * the role may not. */
+    int (*create)(struct conn *conn, const struct config_sink *sink, struct err *err);
 
     /* The SQL of the state's tables, for people to run. */
     const char *state_sql;

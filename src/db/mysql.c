@@ -422,5 +422,7 @@ const struct driver driver_mysql = {
     .sync_end = mydb_sync_end,
     .seen = mydb_seen,
     .sweep = mydb_sweep,
+    .create_sql = mydb_create_sql,
+    .create = mydb_create,
     .state_sql = sql_mysql_state,
 };

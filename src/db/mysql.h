@@ -35,7 +35,8 @@ struct conn {
     bool doomed;            /* a statement of it failed: it can only be rolled back */
     unsigned limit;         /* seconds that locks and statements may take; 0: as the server has it */
     char own_limit[32];     /* max_statement_time before the first limit */
-    size_t packet;          /* bytes a statement and its values may have; 0: not yet asked */
+    size_t packet;          /* bytes that we put into a statement with its values; 0: not yet asked */
+    size_t packet_most;     /* bytes that the server takes */
 };
 
 /* Readies the calling thread for the library; cheap when it is ready. A thread lets go when it ends. */
@@ -57,6 +58,8 @@ int mydb_fault(unsigned number, const char *state, const char *message, const ch
 bool mydb_error_column(const char *message, char *name, size_t size);
 /* Is it a unique index that refused? */
 bool mydb_is_duplicate(unsigned number);
+/* Is the index that such a message names the relation's key_index? */
+bool mydb_is_key(const struct relation *relation, const char *message);
 
 /* columns: mysql_type.c */
 
@@ -170,6 +173,7 @@ struct mydb_describing {
     struct relation *relation;
     struct err *err;
     const char *schema, *table; /* as the catalogue writes them */
+    const char *engine;         /* of a table, else NULL */
     const char **collations;    /* of the columns, or NULL */
     const char **type_names;    /* the catalogue's DATA_TYPE, or "json" where a check says so */
     struct mydb_facts *facts;   /* of the columns, or NULL */
@@ -198,12 +202,12 @@ int mydb_commit(struct conn *conn, struct err *err);
 int mydb_rollback(struct conn *conn);
 /* Bounds the session's lock waits and statements; seconds 0: as the server has it. */
 int mydb_limit(struct conn *conn, unsigned seconds, struct err *err);
-/* Finds out conn->packet. */
+/* Finds out conn->packet and packet_most. */
 int mydb_packet(struct conn *conn, struct err *err);
 
 /* keys as JSON, which the server takes apart into its own types: mysql_key.c */
 
-/* Can every part of the key be sent so? */
+/* Can every part of the key be sent so, and has the table an index and transactions? */
 int mydb_check_key(const struct target *target, struct err *err);
 /* Appends the key of a row, "[1,\"a\"]". */
 void mydb_put_key(struct buf *out, const struct target *target, const struct row *row);
@@ -280,6 +284,10 @@ int mydb_each_part(const char *seen, size_t len, size_t most, struct err *err,
                    int (*add)(void *arg, const char *part, size_t part_len, struct err *err), void *arg);
 /* Appends the schema of the target, quoted, and a point. */
 void mydb_put_schema(struct buf *out, const struct target *target);
+
+/* Makes a sink's table, see driver.h. */
+int mydb_create_sql(struct conn *conn, const struct config_sink *sink, struct buf *sql, struct err *err);
+int mydb_create(struct conn *conn, const struct config_sink *sink, struct err *err);
 
 /* Prepares and executes a statement; its rows, if any, are to be read. */
 int mydb_execute_on(struct conn *conn, MYSQL_STMT *stmt, struct mydb_statement *statement, const char *what,

@@ -107,7 +107,7 @@ static int name_relation(struct mydb_describing *d)
 static int find_table(struct mydb_describing *d)
 {
     MYSQL_RES *rows = mydb_ask(d,
-                          "SELECT TABLE_NAME, TABLE_SCHEMA, TABLE_TYPE FROM information_schema.TABLES"
+                          "SELECT TABLE_NAME, TABLE_SCHEMA, TABLE_TYPE, ENGINE FROM information_schema.TABLES"
                           " WHERE TABLE_SCHEMA = % AND TABLE_NAME = %",
                           (const char *const[]){d->schema, d->subject->table});
     if (!rows)
@@ -118,6 +118,7 @@ static int find_table(struct mydb_describing *d)
             continue;
         d->table = mydb_keep(d, row[0]);
         d->schema = mydb_keep(d, row[1]);
+        d->engine = mydb_keep(d, row[3]);
         d->relation->indexable = strcmp(row[2], "BASE TABLE") == 0;
     }
     mysql_free_result(rows);

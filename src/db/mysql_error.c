@@ -188,6 +188,24 @@ bool mydb_is_duplicate(unsigned number)
     return number == 1062 || number == 1169 || number == 1557 || number == 1586 || number == 1859;
 }
 
+/* The server names it as "PRIMARY", or as "table.PRIMARY". */
+bool mydb_is_key(const struct relation *relation, const char *message)
+{
+    char name[200];
+    struct buf quoted = {0};
+    bool same = false;
+    if (!relation->key_index || !take_name(last_behind(message, " for key "), name, sizeof name))
+        return false;
+    for (const char *at = name; at && !same; at = strchr(at, '.') ? strchr(at, '.') + 1 : NULL) {
+        buf_reset(&quoted);
+        mydb_name(&quoted, at);
+        const char *text = buf_text(&quoted);
+        same = text && strcmp(text, relation->key_index) == 0;
+    }
+    buf_free(&quoted);
+    return same;
+}
+
 /* What is known when the message itself must not be shown. */
 static void explain(unsigned number, const char *state, const char *message, char *text, size_t size)
 {

@@ -296,7 +296,7 @@ int mydb_rank(struct conn *conn, const struct target *target, const struct row *
     mydb_thread();
     struct mydb_statement statement = {.arena = arena_new()};
     struct buf keys = {0};
-    int failed = statement.arena ? mydb_check_key(target, err) : err_memory(err);
+    int failed = statement.arena ? mydb_check_key(target, err) || mydb_packet(conn, err) : err_memory(err);
     buf_putc(&keys, '[');
     for (size_t i = 0; i < count && !failed; i++) {
         buf_puts(&keys, i ? "," : "");
@@ -307,6 +307,11 @@ int mydb_rank(struct conn *conn, const struct target *target, const struct row *
     MYSQL_STMT *stmt = failed ? NULL : mysql_stmt_init(conn->mysql);
     if (!failed && (!stmt || !buf_text(&keys)))
         failed = err_memory(err);
+    if (!failed && keys.len > conn->packet_most - statement.sql.len) {
+        err_set(err, ERR_LARGE, "the keys of the request are more than the server takes at once, %zu bytes",
+                conn->packet_most);
+        failed = err_hint(err, "raise the server's max_allowed_packet, or send smaller batches");
+    }
     if (!failed)
         failed = mydb_bind_text(&statement, keys.data, keys.len, err) ||
                  mydb_execute_on(conn, stmt, &statement, "cannot compare keys", err) ||

@@ -61,6 +61,16 @@ static bool orders_updated(const struct relation *relation, const char *updated,
     return i - 1 == relation->key_count || key_follows;
 }
 
+/* All or nothing is not to be had from MyISAM and its like. */
+static bool has_transactions(const struct mydb_describing *d)
+{
+    static const char *const engines[] = {"InnoDB", "ROCKSDB", "TokuDB", "ndbcluster"};
+    for (size_t i = 0; d->engine && i < sizeof engines / sizeof *engines; i++)
+        if (strcasecmp(d->engine, engines[i]) == 0)
+            return true;
+    return false;
+}
+
 static int name_index(struct mydb_describing *d, const char *index)
 {
     struct buf name = {0};
@@ -75,7 +85,7 @@ static int judge_index(struct mydb_describing *d, const struct index_part *parts
     struct relation *relation = d->relation;
     if (relation->key_count && covers_key(relation, parts, count)) {
         bool primary = strcmp(parts[0].index, "PRIMARY") == 0;
-        if ((!relation->key_unique || primary) && name_index(d, parts[0].index))
+        if ((!relation->key_unique || primary) && has_transactions(d) && name_index(d, parts[0].index))
             return -1;
         relation->key_unique = true;
     }
@@ -99,16 +109,9 @@ static bool is_primary(const struct relation *relation, const struct index_part 
     return found && found == relation->key_count;
 }
 
-static bool on_innodb(struct mydb_describing *d)
+static bool on_innodb(const struct mydb_describing *d)
 {
-    MYSQL_RES *rows = mydb_ask(d,
-                          "SELECT ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = % AND TABLE_NAME = %",
-                          (const char *const[]){d->schema, d->table});
-    MYSQL_ROW row = rows ? mysql_fetch_row(rows) : NULL;
-    bool innodb = row && row[0] && strcasecmp(row[0], "InnoDB") == 0;
-    if (rows)
-        mysql_free_result(rows);
-    return innodb;
+    return d->engine && strcasecmp(d->engine, "InnoDB") == 0;
 }
 
 static int judge_indexes(struct mydb_describing *d, const struct index_part *parts, size_t count)

@@ -118,6 +118,11 @@ void mydb_put_key(struct buf *out, const struct target *target, const struct row
 int mydb_check_key(const struct target *target, struct err *err)
 {
     const struct relation *relation = target->relation;
+    if (!relation->key_index) {
+        err_set(err, ERR_DATABASE, "%s has no unique index on its key, or its engine has no transactions",
+                relation->title);
+        return err_hint(err, "a sink needs a table of InnoDB");
+    }
     for (size_t i = 0; i < relation->key_count; i++)
         if (!part_column(target, i)->cast)
             return err_set(err, ERR_DATABASE, "column '%s' of %s, a %s, cannot be the key of a sink",
@@ -183,10 +188,7 @@ void mydb_column_name(struct buf *out, const char *prefix, const struct column *
 /* Without the hint a small table would be scanned, and all of it locked. */
 void mydb_put_target(struct buf *out, const struct target *target)
 {
-    const struct relation *relation = target->relation;
-    buf_printf(out, "%s AS t", relation->from);
-    if (relation->key_index)
-        buf_printf(out, " FORCE INDEX (%s)", relation->key_index);
+    buf_printf(out, "%s AS t FORCE INDEX (%s)", target->relation->from, target->relation->key_index);
 }
 
 void mydb_put_join(struct buf *out, const struct target *target)

@@ -200,7 +200,10 @@ static int find_rest(struct sweeping *s, uint64_t *rows)
     buf_printf(&statement.sql, " FROM %s AS t LEFT JOIN ", s->target->relation->from);
     put_temporary(s, &statement.sql, "sesam_sql_seen AS s FORCE INDEX (PRIMARY) ON ");
     put_equal(s, &statement.sql, "s");
-    buf_puts(&statement.sql, " WHERE s.k0 IS NULL");
+    /* Not IS NULL, which the zero date of a column that is NOT NULL also is, to please ODBC. */
+    buf_puts(&statement.sql, " WHERE NOT (s.k0 <=> ");
+    mydb_column_name(&statement.sql, "t.", part_column(s, 0));
+    buf_putc(&statement.sql, ')');
     if (put_scope(s, &statement)) {
         buf_free(&statement.sql);
         return -1;

@@ -101,7 +101,7 @@ int mydb_rollback(struct conn *conn)
     return mydb_run(conn, "ROLLBACK", "cannot roll back", NULL);
 }
 
-/* Values take up to twice their size in a text, and the server wants everything in one packet. */
+/* The server wants a statement's values in one packet; half of what it takes leaves room for what we do not count. */
 int mydb_packet(struct conn *conn, struct err *err)
 {
     char answer[32] = "";
@@ -110,7 +110,8 @@ int mydb_packet(struct conn *conn, struct err *err)
     if (ask(conn, "SELECT @@SESSION.max_allowed_packet", answer, sizeof answer,
             "cannot read max_allowed_packet", err))
         return -1;
-    unsigned long long most = strtoull(answer, NULL, 10) / 2;
-    conn->packet = most < PACKET_LEAST ? PACKET_LEAST : most > PACKET_MOST ? PACKET_MOST : (size_t)most;
+    conn->packet_most = (size_t)strtoull(answer, NULL, 10);
+    size_t half = conn->packet_most / 2;
+    conn->packet = half < PACKET_LEAST ? PACKET_LEAST : half > PACKET_MOST ? PACKET_MOST : half;
     return 0;
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PARAMETERS_MAX = 65535, ROWS_MAX = 1000 };
+enum { PARAMETERS_MAX = 65535, ROWS_MAX = 1000, PACKET_REST = 1024 };
 
 enum verb { VERB_INSERT, VERB_UPDATE, VERB_DELETE };
 
@@ -173,6 +173,8 @@ static void set_column(struct job *job, const char *message)
 static int stmt_failed(struct job *job, MYSQL_STMT *stmt)
 {
     job->fault->duplicate = mydb_is_duplicate(mydb_stmt_number(job->conn, stmt));
+    job->fault->key = job->fault->duplicate &&
+                      mydb_is_key(job->write->target->relation, mysql_stmt_error(stmt));
     set_column(job, mysql_stmt_error(stmt));
     return mydb_stmt_failed(job->conn, stmt, job->what, job->err);
 }
@@ -356,11 +358,25 @@ static void find_fault(struct job *job)
         *job->fault = known;
 }
 
+/* The server would end the connection. */
+static int check_sizes(struct job *job)
+{
+    size_t most = job->conn->packet_most - job->sql.len - PACKET_REST;
+    for (size_t i = 0; i < job->write->row_count; i++)
+        if (mydb_array_size(&job->arrays, i) > most) {
+            job->fault->row = i;
+            err_set(job->err, ERR_VALUE, "%s: a row is larger than the %zu bytes that the server takes at once",
+                    job->what, job->conn->packet_most);
+            return err_hint(job->err, "raise the server's max_allowed_packet");
+        }
+    return 0;
+}
+
 static int run(struct job *job)
 {
     const struct write *write = job->write;
     int failed;
-    if (mydb_packet(job->conn, job->err))
+    if (mydb_packet(job->conn, job->err) || mydb_check_key(write->target, job->err) || check_sizes(job))
         return -1;
     if (write->row_count == 1 || (!job->conn->bulk && job->verb != VERB_INSERT))
         return run_singles(job);

@@ -345,5 +345,7 @@ const struct driver driver_postgresql = {
     .sync_end = postgres_sync_end,
     .seen = postgres_seen,
     .sweep = postgres_sweep,
+    .create_sql = postgres_create_sql,
+    .create = postgres_create,
     .state_sql = sql_postgresql_state,
 };

@@ -176,4 +176,8 @@ int postgres_seen(const struct target *target, const struct row *row, struct buf
 int postgres_sweep(struct conn *conn, const struct sweep *sweep, uint64_t enough, uint64_t *rows, uint64_t *total,
                    struct err *err);
 
+/* Makes a sink's table, see driver.h. */
+int postgres_create_sql(struct conn *conn, const struct config_sink *sink, struct buf *sql, struct err *err);
+int postgres_create(struct conn *conn, const struct config_sink *sink, struct err *err);
+
 #endif

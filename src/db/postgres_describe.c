@@ -342,7 +342,8 @@ out:
 static PGresult *ask_indexes(struct describing *d)
 {
     static const char sql[] =
-        "SELECT i.indexrelid, i.indisprimary, i.indisunique, a.attname, k.place <= i.indnkeyatts"
+        "SELECT i.indexrelid, i.indisprimary, i.indisunique, a.attname, k.place <= i.indnkeyatts,"
+        " (SELECT c.relname FROM pg_catalog.pg_class c WHERE c.oid = i.indexrelid)"
         " FROM pg_catalog.pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, place)"
         " JOIN pg_catalog.pg_attribute a ON a.attnum = k.number"
         " WHERE i.indrelid = $1::oid AND a.attrelid = i.indrelid AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL"
@@ -398,8 +399,11 @@ static void judge_index(struct describing *d, const PGresult *indexes, int first
         only_key = only_key && is_key_column(relation, name);
         ordered = ordered && (!wanted || strcmp(wanted, name) == 0);
     }
-    if (PQgetvalue(indexes, first, 2)[0] == 't' && only_key && !d->inherited)
+    if (PQgetvalue(indexes, first, 2)[0] == 't' && only_key && !d->inherited) {
+        relation->key_index = relation->key_unique ? relation->key_index
+                                                   : arena_strdup(d->arena, PQgetvalue(indexes, first, 5));
         relation->key_unique = true;
+    }
     if (ordered && columns > relation->key_count)
         relation->updated_indexed = true;
 }

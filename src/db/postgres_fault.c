@@ -101,6 +101,8 @@ static void find_fault(const PGresult *result, const char *state, const struct r
     fault->duplicate = strcmp(state, "23505") == 0;
     if (!relation)
         return;
+    const char *index = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
+    fault->key = fault->duplicate && index && relation->key_index && strcmp(index, relation->key_index) == 0;
     read_context(PQresultErrorField(result, PG_DIAG_CONTEXT), relation, fault);
     const char *column = PQresultErrorField(result, PG_DIAG_COLUMN_NAME);
     for (size_t i = 0; column && i < relation->column_count; i++)

@@ -13,6 +13,16 @@ void postgres_forget(struct conn *conn)
     conn->constant_len = 0;
 }
 
+/* A standby calls it a feature that it does not support. */
+static int begin_failed(struct conn *conn, const PGresult *result, struct err *err)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    if (!state || strcmp(state, "0A000") != 0)
+        return postgres_write_error(conn, result, "cannot begin a transaction", NULL, NULL, err);
+    err_set(err, ERR_AWAY, "cannot begin a transaction that writes: the server is a standby");
+    return err_hint(err, "a sink needs the primary; PostgreSQL's \"host\" may list several servers");
+}
+
 /* Rows are looked for by keys in the order of the keys: a nested loop over the index is right whatever the planner
  * thinks of the number of rows. A wait for a lock ends a little before the statement would, so that it is told from a
  * statement that is slow. */
@@ -26,9 +36,7 @@ int postgres_begin(struct conn *conn, bool write, double seconds, struct err *er
              " SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off",
              write ? "WRITE" : "ONLY", ms, ms * 9 / 10 + 1);
     PGresult *result = PQexec(conn->pg, sql);
-    int failed = PQresultStatus(result) == PGRES_COMMAND_OK
-                     ? 0
-                     : postgres_write_error(conn, result, "cannot begin a transaction", NULL, NULL, err);
+    int failed = PQresultStatus(result) == PGRES_COMMAND_OK ? 0 : begin_failed(conn, result, err);
     PQclear(result);
     return failed;
 }

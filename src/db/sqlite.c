@@ -400,5 +400,7 @@ const struct driver driver_sqlite = {
     .sync_end = sqlite_sync_end,
     .seen = sqlite_seen,
     .sweep = sqlite_sweep,
+    .create_sql = sqlite_create_sql,
+    .create = sqlite_create,
     .state_sql = sql_sqlite_state,
 };

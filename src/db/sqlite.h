@@ -164,6 +164,10 @@ struct seen {
 int sqlite_seen_next(struct seen *seen, struct value *key, size_t count, struct err *err);
 void sqlite_seen_end(struct seen *seen);
 
+/* Makes a sink's table, see driver.h. */
+int sqlite_create_sql(struct conn *conn, const struct config_sink *sink, struct buf *sql, struct err *err);
+int sqlite_create(struct conn *conn, const struct config_sink *sink, struct err *err);
+
 /* Rows that wait in a temporary file, which has no name and ends with the spool: written once, then read
  * once. Holds one row in memory. Fails with ERR_AWAY when the disk is full. */
 struct spool;

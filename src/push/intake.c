@@ -21,6 +21,7 @@ enum {
     /* No table has as many columns, and each takes memory to the request's end. */
     NAMES_MOST = 1 << 16,
     ID_SHOWN = 80, /* bytes of an _id in an error */
+    GATE_SECONDS = 600, /* a body waits for others; whoever stands in the way is ended by its own timeouts before */
 };
 
 struct intake {
@@ -150,7 +151,7 @@ static int hold(struct intake *intake, uint64_t more, struct err *err)
     if (need <= intake->share.held)
         return 0;
     uint64_t bytes = (need - intake->share.held + GATE_PIECE - 1) / GATE_PIECE * GATE_PIECE;
-    return gate_take(intake->gate, &intake->share, (size_t)bytes, intake->listen->request_timeout, intake->cancel, err);
+    return gate_take(intake->gate, &intake->share, (size_t)bytes, GATE_SECONDS, intake->cancel, err);
 }
 
 static int add_entry(struct intake *intake, const struct entry *entry, struct err *err)

@@ -29,7 +29,7 @@ struct intake *intake_new(const struct config_listen *listen, struct gate *gate,
                           struct err *err);
 void intake_free(struct intake *intake); /* gives everything back; accepts NULL */
 
-/* Blocks while the gate does, at most request_timeout. ERR_INPUT, ERR_LARGE (body over max_body_bytes, an entity over
+/* Blocks while the gate does, at most ten minutes. ERR_INPUT, ERR_LARGE (body over max_body_bytes, an entity over
  * max_entity_bytes, or what json_read.h bounds), ERR_BUSY and ERR_CANCELLED of the gate. ERR_REFUSED is not here: what
  * an entity holds is not looked at, but for this: an entity is an object whose property "_id" is a string that is not
  * empty, "_deleted" is a boolean or null, no property comes twice. Root properties that begin with "_" are left out of

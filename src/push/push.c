@@ -20,7 +20,7 @@ struct push {
     struct intake *intake;
     struct sequence_request sequence;
     char digest[SEQUENCE_DIGEST_SIZE];
-    double started, deadline;
+    double started, seconds, deadline;
 
     /* of an attempt */
     struct conn *conn;
@@ -368,12 +368,20 @@ static bool again(struct push *push, const struct err *err)
     }
 }
 
+/* A lock is waited for until the time is nearly over. */
+static bool is_late(const struct push *push, const struct err *err)
+{
+    double left = seconds_left(push);
+    return cancel_expired(push->cancel) || (left <= 0 && err->code != ERR_INPUT) ||
+           (err->code == ERR_BUSY && push->shape && left < 0.2 * push->seconds);
+}
+
 static void settle_error(const struct push *push, struct err *err)
 {
     struct err why = *err;
     if (err->code == ERR_CONFLICT || err->code == ERR_REFUSED)
         return;
-    if (cancel_expired(push->cancel) || (seconds_left(push) <= 0 && err->code != ERR_INPUT)) {
+    if (is_late(push, err)) {
         err_clear(err);
         err_set(err, ERR_BUSY, "not committed within request_timeout: %s", why.text);
     } else if (cancel_fired(push->cancel)) {
@@ -414,6 +422,7 @@ static int apply(struct push *push, struct buf *answer, struct buf *members, str
 
 int push_finish(struct push *push, double seconds, struct buf *answer, struct buf *members, struct err *err)
 {
+    push->seconds = seconds;
     push->deadline = monotonic_seconds() + seconds;
     if (intake_end(push->intake, err))
         return -1;

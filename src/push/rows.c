@@ -23,6 +23,12 @@ int rows_begin(struct rows *rows, bool fresh, struct err *err)
             return err_set(err, ERR_CHANGED, "there is no column for the property '%.80s'", name);
     }
     rows->roles = roles;
+    size_t columns = rows->shape->target.column_count;
+    rows->kept = arena_array(rows->arena, columns, sizeof *rows->kept);
+    if (!rows->kept)
+        return err_memory(err);
+    for (size_t i = 0; rows->shape->relation->triggers && i < columns; i++)
+        rows->kept[i] = sink_keeps(rows->sink, rows->shape->takers[i].accept.column->name);
     return 0;
 }
 

@@ -13,6 +13,7 @@ struct rows {
     struct arena *arena;  /* of the request */
     const int *roles;     /* what each name of the request is for, as sink_property tells */
     struct buf *members;  /* where the entity and property at fault are told: ,"_id":"..","property":".." */
+    bool *kept;           /* parallel to the target's columns: a trigger keeps it, whatever is written */
     uint64_t ignored;     /* properties without a column, of the entities that were taken */
 };
 

@@ -8,7 +8,13 @@
 #include "base/log.h"
 #include "db/relation.h"
 
-enum { UNKNOWN_KEPT = 256, UNKNOWN_SECONDS = 1 };
+enum { WORDS_MOST = 256, UNKNOWN_SECONDS = 1 };
+
+/* A set of a few words. */
+struct words {
+    char *items[WORDS_MOST];
+    size_t count;
+};
 
 struct sink {
     const struct config_sink *config;
@@ -17,10 +23,10 @@ struct sink {
     char *title;
     struct zone *zone;
     struct followed followed;
-    pthread_mutex_t mutex; /* of counts and unknown */
+    pthread_mutex_t mutex; /* of what follows */
     struct sink_counts counts;
-    char *unknown[UNKNOWN_KEPT]; /* properties that are known to have no column */
-    size_t unknown_count;
+    struct words unknown; /* properties that are known to have no column */
+    struct words kept;    /* columns that a trigger keeps */
 };
 
 /* making a shape */
@@ -351,6 +357,23 @@ static void drop_shape(struct described *described)
     source_give(((struct sink_shape *)described)->source);
 }
 
+/* A table that is not there is made first, where the sink says so. */
+static int describe_table(struct sink *sink, struct conn *conn, const struct subject *subject, struct arena *arena,
+                          struct relation **relation, struct err *err)
+{
+    const struct driver *driver = sink->db->driver;
+    struct subject bare = *subject;
+    struct err missing = {0};
+    bare.key_count = 0; /* a column of the key that is not there is none of a table that is not */
+    if (!sink->config->create_table_if_missing || driver->describe(conn, &bare, arena, relation, &missing) == 0 ||
+        missing.code != ERR_CHANGED)
+        return driver->describe(conn, subject, arena, relation, err);
+    if (driver->create(conn, sink->config, err) || driver->describe(conn, subject, arena, relation, err))
+        return -1;
+    log_info(sink->title, "%s was not there and was made from the schema_definition", (*relation)->title);
+    return 0;
+}
+
 static struct described *describe(void *maker, struct conn *conn, struct err *err)
 {
     struct sink *sink = maker;
@@ -368,7 +391,7 @@ static struct described *describe(void *maker, struct conn *conn, struct err *er
         .key = config->primary_key.items,
         .key_count = config->primary_key.count,
     };
-    if (sink->db->driver->describe(conn, &subject, arena, &relation, err))
+    if (describe_table(sink, conn, &subject, arena, &relation, err))
         goto failed;
     shape->described = (struct described){.users = 1, .arena = arena, .relation = relation, .drop = drop_shape};
     shape->relation = relation;
@@ -418,22 +441,53 @@ int sink_property(const struct sink *sink, const struct sink_shape *shape, const
     return column == SIZE_MAX ? SINK_UNKNOWN : SINK_IGNORED;
 }
 
-static bool is_known(const struct sink *sink, const char *name)
+static bool words_have(const struct words *words, const char *word)
 {
-    for (size_t i = 0; i < sink->unknown_count; i++)
-        if (strcmp(sink->unknown[i], name) == 0)
+    for (size_t i = 0; i < words->count; i++)
+        if (strcmp(words->items[i], word) == 0)
             return true;
     return false;
+}
+
+/* Returns whether it was there before. */
+static bool words_add(struct words *words, const char *word)
+{
+    if (words_have(words, word))
+        return true;
+    if (words->count < WORDS_MOST && (words->items[words->count] = strdup(word)))
+        words->count++;
+    return false;
+}
+
+static void words_free(struct words *words)
+{
+    for (size_t i = 0; i < words->count; i++)
+        free(words->items[i]);
 }
 
 bool sink_is_news(struct sink *sink, const char *name)
 {
     pthread_mutex_lock(&sink->mutex);
-    bool news = !is_known(sink, name);
-    if (news && sink->unknown_count < UNKNOWN_KEPT && (sink->unknown[sink->unknown_count] = strdup(name)))
-        sink->unknown_count++;
+    bool news = !words_add(&sink->unknown, name);
     pthread_mutex_unlock(&sink->mutex);
     return news || followed_age(&sink->followed) > UNKNOWN_SECONDS;
+}
+
+void sink_keep(struct sink *sink, const char *column)
+{
+    pthread_mutex_lock(&sink->mutex);
+    bool known = words_add(&sink->kept, column);
+    pthread_mutex_unlock(&sink->mutex);
+    if (!known)
+        log_info(sink->title, "column '%s' is kept by a trigger, which sets a time of its own: it is not compared", column);
+}
+
+bool sink_keeps(struct sink *sink, const char *column)
+{
+    pthread_mutex_lock(&sink->mutex);
+    bool keeps = words_have(&sink->kept, column);
+    pthread_mutex_unlock(&sink->mutex);
+    return keeps;
 }
 
 /* opening */
@@ -445,8 +499,8 @@ static void sink_close(struct sink *sink)
     followed_destroy(&sink->followed);
     zone_close(sink->zone);
     pthread_mutex_destroy(&sink->mutex);
-    for (size_t i = 0; i < sink->unknown_count; i++)
-        free(sink->unknown[i]);
+    words_free(&sink->unknown);
+    words_free(&sink->kept);
     free(sink->title);
     free(sink);
 }

@@ -70,6 +70,10 @@ int sink_property(const struct sink *sink, const struct sink_shape *shape, const
 /* Is it news that this property has no column, or is the shape so old that it could have one by now? */
 bool sink_is_news(struct sink *sink, const char *name);
 
+/* Columns that were seen to be kept by a trigger: it sets a time of its own, whatever is written. */
+void sink_keep(struct sink *sink, const char *column);
+bool sink_keeps(struct sink *sink, const char *column);
+
 /* Counts for /status. */
 struct sink_counts {
     uint64_t pushes, failures, entities, bytes;

@@ -416,7 +416,7 @@ class Explorer:
             self.cut_off(client)
         elif chance < 0.12:
             self.at_once(client)
-        elif chance < 0.14 and self.kill:
+        elif chance < 0.13 and self.kill:
             self.kill(self.dice.choice(self.replicas))
             self.note("killed while idle")
         else:
@@ -491,10 +491,10 @@ class Explorer:
     def at_once(self, client):
         """Two requests at once: as if one came after the other, whichever. That is promised row by row, since rows that
         are equal are not locked; so those that do not keep others out have one entity."""
-        requests = [client.request(self.rows_now()), client.incremental(self.rows_now(), 1)]
+        requests = [client.request(self.rows_now()), self.dice.choice(self.clients).incremental(self.rows_now(), 1)]
         if not all(len(request.entities) < 2 or request.parameters.get("is_full") for request in requests):
             return
-        client.sent += requests
+        client.sent.append(requests[0])
         answers = [None, None]
 
         def sender(number):

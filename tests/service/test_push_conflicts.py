@@ -1,6 +1,7 @@
 """Optimistic locking: nothing is written over what somebody else wrote meanwhile."""
 
 import concurrent.futures
+import contextlib
 import datetime
 import itertools
 import random
@@ -8,7 +9,8 @@ import threading
 
 import pytest
 
-from conftest import create
+import servers
+from conftest import Service, create
 from pushing import Sync, accepted, counts, push, rows, sinks_of, with_dialect
 
 FAR = "2999-01-01 00:00:00"
@@ -29,18 +31,23 @@ class Lock:
     def sink(self):
         return {"optimistic_lock": {"column": "version"}}
 
-    def create(self, ids=(1, 2, 3)):
+    def create(self):
         columns = "id integer not null primary key, name {text}, n integer, who {text}"
         create(self.database, "docs", columns + (", " + self.column if self.column else ""))
         for statement in self.triggers:
             self.database.sql(statement)
+
+    def fill(self, ids=(1, 2, 3)):
+        """The table has these rows, and no others."""
+        self.database.sql("delete from docs")
         values = ", ".join(f"({_id}, 'old', 0, '')" for _id in ids)
         self.database.sql(f"insert into docs (id, name, n, who) values {values}")
 
     def config(self, **more):
         docs = {"table": "docs", **self.sink(), **more}
         return sinks_of(self.database, {"docs": {"table": "docs", **self.source}}, docs=docs,
-                        skipping={**docs, "on_conflict": "skip"}, winning={**docs, "on_conflict": "overwrite"})
+                        skipping={**docs, "on_conflict": "skip"}, winning={**docs, "on_conflict": "overwrite"},
+                        syncing={**docs, "full_sync_deletes": True})
 
     def change(self, sets="name = 'changed beside'", where="id = 1"):
         """Another program changes rows, and their version as it should."""
@@ -108,16 +115,47 @@ KINDS = {"integer": IntegerLock, "nullable": NullableIntegerLock, "timestamp": T
 LOCKS = [f"{database}-{kind}" for database in FIXTURES for kind in KINDS if kind != "xmin" or database == "postgresql"]
 
 
-@pytest.fixture(params=LOCKS)
-def lock(request):
-    """Each kind of lock on each database."""
-    database, kind = request.param.split("-")
-    return KINDS[kind](request.getfixturevalue(FIXTURES[database]))
+@contextlib.contextmanager
+def database_of(request, folder):
+    """An empty database of a kind, for more than one test."""
+    kind = request.param.split("-")[0]
+    if kind == "sqlite":
+        yield servers.SQLiteFile(folder / "lock.db")
+        return
+    server = request.getfixturevalue({"postgresql": "postgresql_server", "mysql": "mariadb_server"}[kind])
+    yield server.create_database("lock_test", "character set utf8mb4" if kind == "mysql" else "")
+    server.drop_database("lock_test")
+
+
+@pytest.fixture(scope="module", params=LOCKS)
+def locked(request, program, tmp_path_factory):
+    """Each kind of lock on each database, and a service that keeps it."""
+    folder = tmp_path_factory.mktemp("lock")
+    with database_of(request, folder) as database:
+        lock = KINDS[request.param.split("-")[1]](database)
+        lock.create()
+        running = Service(program, lock.config(), str(folder)).start()
+        yield lock, running
+        running.stop()
+
+
+@pytest.fixture
+def lock(locked):
+    locked[0].fill()
+    return locked[0]
+
+
+@pytest.fixture
+def running(locked):
+    return locked[1]
 
 
 @pytest.fixture
 def integer(db):
-    return IntegerLock(db)
+    lock = IntegerLock(db)
+    lock.create()
+    lock.fill()
+    return lock
 
 
 def pulled(running, source="docs"):
@@ -139,9 +177,7 @@ def told(answer, status):
 # ---- the cases, for every kind of lock
 
 
-def test_row_with_the_entitys_version_is_updated_and_gets_another(lock, service):
-    lock.create()
-    running = service(lock.config())
+def test_row_with_the_entitys_version_is_updated_and_gets_another(lock, running):
     for number in range(3):
         before = pulled(running)
         assert counts(push(running, "docs", [{**before["1"], "name": f"new {number}"}])) == (0, 1, 0, 0)
@@ -151,18 +187,14 @@ def test_row_with_the_entitys_version_is_updated_and_gets_another(lock, service)
         assert after["2"] == before["2"]
 
 
-def test_entity_without_version_and_row_is_inserted(lock, service):
-    lock.create()
-    running = service(lock.config())
+def test_entity_without_version_and_row_is_inserted(lock, running):
     assert counts(push(running, "docs", [{"_id": "7", "name": "new", "n": 1, "who": ""}])) == (1, 0, 0, 0)
     entity = pulled(running)["7"]
     assert entity["name"] == "new" and entity[lock.property]
     assert counts(push(running, "docs", [{**entity, "name": "newer"}])) == (0, 1, 0, 0)
 
 
-def test_row_of_another_version_is_a_conflict_and_stays(lock, service):
-    lock.create()
-    running = service(lock.config())
+def test_row_of_another_version_is_a_conflict_and_stays(lock, running):
     stale = pulled(running)
     lock.change()
     current = pulled(running)
@@ -176,25 +208,19 @@ def test_row_of_another_version_is_a_conflict_and_stays(lock, service):
     assert rows(lock.database, "docs") == before
 
 
-def test_version_without_a_row_is_a_conflict(lock, service):
-    lock.create()
-    running = service(lock.config())
+def test_version_without_a_row_is_a_conflict(lock, running):
     stale = pulled(running)
     lock.database.sql("delete from docs where id = 1")
     assert told(push(running, "docs", [{**stale["1"], "name": "mine"}]), 412) == {"1": "missing"}
     assert [row[0] for row in rows(lock.database, "docs")] == [2, 3]
 
 
-def test_row_without_a_version_in_the_entity_is_a_conflict(lock, service):
-    lock.create()
-    running = service(lock.config())
+def test_row_without_a_version_in_the_entity_is_a_conflict(lock, running):
     assert told(push(running, "docs", [{"_id": "1", "name": "mine"}]), 412) == {"1": "exists"}
     assert rows(lock.database, "docs", "id, name")[0] == (1, "old")
 
 
-def test_deletions_are_checked_like_updates(lock, service):
-    lock.create()
-    running = service(lock.config())
+def test_deletions_are_checked_like_updates(lock, running):
     stale = pulled(running)
     lock.change()
     gone = {_id: {**entity, "_deleted": True} for _id, entity in stale.items()}
@@ -207,9 +233,7 @@ def test_deletions_are_checked_like_updates(lock, service):
     assert [row[0] for row in rows(lock.database, "docs")] == [3]
 
 
-def test_row_that_is_equal_is_unchanged_whatever_the_version(lock, service):
-    lock.create()
-    running = service(lock.config())
+def test_row_that_is_equal_is_unchanged_whatever_the_version(lock, running):
     stale = pulled(running)
     lock.change("name = 'mine'")
     before = rows(lock.database, "docs")
@@ -219,9 +243,7 @@ def test_row_that_is_equal_is_unchanged_whatever_the_version(lock, service):
     assert rows(lock.database, "docs") == before
 
 
-def test_request_with_versions_can_be_repeated(lock, service):
-    lock.create()
-    running = service(lock.config())
+def test_request_with_versions_can_be_repeated(lock, running):
     entities = pulled(running)
     batch = [{**entities["1"], "name": "mine"}, {**entities["2"], "_deleted": True}, {"_id": "5", "name": "new"}]
     assert counts(push(running, "docs", batch)) == (1, 1, 0, 1)
@@ -230,9 +252,7 @@ def test_request_with_versions_can_be_repeated(lock, service):
     assert rows(lock.database, "docs") == before
 
 
-def test_reject_applies_nothing_of_the_request(lock, service):
-    lock.create()
-    running = service(lock.config())
+def test_reject_applies_nothing_of_the_request(lock, running):
     stale = pulled(running)
     lock.change()
     before = rows(lock.database, "docs")
@@ -242,9 +262,7 @@ def test_reject_applies_nothing_of_the_request(lock, service):
     assert rows(lock.database, "docs") == before
 
 
-def test_skip_applies_the_others(lock, service):
-    lock.create()
-    running = service(lock.config())
+def test_skip_applies_the_others(lock, running):
     stale = pulled(running)
     lock.change()
     batch = [{**stale["1"], "name": "mine"}, {**stale["2"], "name": "mine"}, {**stale["3"], "_deleted": True},
@@ -255,9 +273,7 @@ def test_skip_applies_the_others(lock, service):
     assert rows(lock.database, "docs", "id, name") == [(1, "changed beside"), (2, "mine"), (9, "new")]
 
 
-def test_overwrite_lets_the_last_writer_win(lock, service):
-    lock.create()
-    running = service(lock.config())
+def test_overwrite_lets_the_last_writer_win(lock, running):
     stale = pulled(running)
     lock.change()
     version = pulled(running)["1"][lock.property]
@@ -268,9 +284,7 @@ def test_overwrite_lets_the_last_writer_win(lock, service):
     assert pulled(running)["1"][lock.property] != version
 
 
-def test_last_entity_of_a_key_is_compared_with_the_row_as_it_was(lock, service):
-    lock.create()
-    running = service(lock.config())
+def test_last_entity_of_a_key_is_compared_with_the_row_as_it_was(lock, running):
     entity = pulled(running)["1"]
     batch = [{**entity, "name": "first"}, {**entity, "name": "second"}]
     assert counts(push(running, "docs", batch))[1] == 1
@@ -281,7 +295,7 @@ def test_last_entity_of_a_key_is_compared_with_the_row_as_it_was(lock, service):
 
 
 def test_at_most_a_hundred_conflicts_are_listed_and_all_are_counted(integer, service):
-    integer.create(range(150))
+    integer.fill(range(150))
     running = service(integer.config())
     batch = [{"_id": str(number), "name": "mine", "version": 7} for number in range(150)]
     problem = push(running, "docs", batch).problem(412)
@@ -294,6 +308,7 @@ def test_at_most_a_hundred_conflicts_are_listed_and_all_are_counted(integer, ser
 def test_row_that_never_got_a_version_is_a_conflict_for_an_entity_that_has_one(db, service):
     lock = NullableIntegerLock(db)
     lock.create()
+    lock.fill()
     running = service(lock.config())
     db.sql("update docs set version = null where id = 1")
     assert told(push(running, "docs", [{"_id": "1", "version": 1, "name": "mine"}]), 412) == {"1": "version"}
@@ -301,7 +316,6 @@ def test_row_that_never_got_a_version_is_a_conflict_for_an_entity_that_has_one(d
 
 
 def test_version_may_come_under_another_property(integer, service):
-    integer.create()
     running = service(sinks_of(integer.database, docs={
         "table": "docs", "optimistic_lock": {"column": "version", "property": "crm:v"}}))
     assert told(push(running, "docs", [{"_id": "1", "crm:v": 9, "name": "mine"}]), 412) == {"1": "version"}
@@ -310,7 +324,6 @@ def test_version_may_come_under_another_property(integer, service):
 
 
 def test_integer_version_rises_by_one(integer, service):
-    integer.create()
     running = service(integer.config())
     integer.database.sql("update docs set version = 41 where id = 1")
     assert counts(push(running, "docs", [{"_id": "1", "version": 41, "name": "mine"}])) == (0, 1, 0, 0)
@@ -318,7 +331,6 @@ def test_integer_version_rises_by_one(integer, service):
 
 
 def test_version_that_is_no_version_is_refused_and_not_taken_for_none(integer, service):
-    integer.create()
     running = service(integer.config())
     for version in ("abc", [1], 1.5, 10 ** 30):
         assert push(running, "docs", [{"_id": "7", "version": version, "name": "mine"}]).status in (412, 422)
@@ -333,6 +345,7 @@ def server(request):
 def test_timestamp_version_rises_though_the_clock_stands_before_it(server, service):
     lock = TimestampLock(server)
     lock.create()
+    lock.fill()
     server.sql(f"update docs set version = '{FAR}' where id = 1")
     running = service(lock.config())
     seen = []
@@ -346,6 +359,7 @@ def test_timestamp_version_rises_though_the_clock_stands_before_it(server, servi
 def test_timestamp_version_is_the_time_of_writing(server, service):
     lock = TimestampLock(server)
     lock.create()
+    lock.fill()
     server.sql("update docs set version = '2001-01-01 00:00:00'")
     running = service(lock.config())
     before = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=1)
@@ -384,7 +398,6 @@ def test_lock_column_of_another_type_is_refused(db, service):
 
 
 def test_lock_column_is_not_compared_and_not_written_from_the_entity(integer, service):
-    integer.create()
     running = service(integer.config())
     assert counts(push(running, "winning", [{"_id": "1", "version": 99, "name": "mine"}])) == (0, 1, 0, 0)
     assert integer.database.sql("select version from docs where id = 1") == [(2,)]
@@ -398,6 +411,7 @@ def test_lock_column_is_not_compared_and_not_written_from_the_entity(integer, se
 def test_hash_covers_every_column_of_its_source(db, service):
     lock = HashLock(db)
     lock.create()
+    lock.fill()
     running = service(lock.config())
     stale = pulled(running)
     lock.change("n = 1")
@@ -407,6 +421,7 @@ def test_hash_covers_every_column_of_its_source(db, service):
 def test_hash_leaves_out_what_its_source_leaves_out(db, service):
     lock = HashLock(db)
     lock.create()
+    lock.fill()
     config = lock.config()
     config["sources"]["docs"]["blacklist"] = ["n"]
     running = service(config)
@@ -418,6 +433,7 @@ def test_hash_leaves_out_what_its_source_leaves_out(db, service):
 def test_hash_of_another_definition_is_a_visible_conflict(db, service):
     lock = HashLock(db)
     lock.create()
+    lock.fill()
     config = lock.config()
     config["sources"]["narrow"] = {"system": "db", "table": "docs", "hash_property": "$hash",
                                    "whitelist": ["id", "name"]}
@@ -446,6 +462,7 @@ def test_hash_is_the_same_in_every_read_and_after_a_restart(lock_of_hash, servic
 def lock_of_hash(db, service):
     lock = HashLock(db)
     lock.create()
+    lock.fill()
     return lock, service(lock.config())
 
 
@@ -454,7 +471,6 @@ def lock_of_hash(db, service):
 
 def test_marks_of_deletions_are_checked_and_move_the_version(integer, service):
     db = integer.database
-    integer.create()
     db.sql("alter table docs add column gone integer default 0")
     running = service(integer.config(deletes={"column": "gone", "value": 1, "live": 0}))
     assert told(push(running, "docs", [{"_id": "1", "version": 7, "_deleted": True}]), 412) == {"1": "version"}
@@ -470,12 +486,10 @@ def test_marks_of_deletions_are_checked_and_move_the_version(integer, service):
 # ---- conflicts in a full sync
 
 
-def test_full_sync_skips_conflicts_and_goes_on(lock, service):
-    lock.create()
-    running = service(lock.config(full_sync_deletes=True))
+def test_full_sync_skips_conflicts_and_goes_on(lock, running):
     stale = pulled(running)
     lock.change()
-    sync = Sync(running, "docs")
+    sync = Sync(running, "syncing")
     answer = sync.first([{**stale["1"], "name": "mine"}, {**stale["2"], "name": "mine"}])
     assert told(answer, 200) == {"1": "version"} and counts(answer) == (0, 1, 0, 0)
     assert counts(sync.last([])) == (0, 0, 0, 1)
@@ -483,7 +497,6 @@ def test_full_sync_skips_conflicts_and_goes_on(lock, service):
 
 
 def test_deletion_that_is_a_conflict_counts_as_seen(integer, service):
-    integer.create()
     running = service(integer.config(full_sync_deletes=True))
     sync = Sync(running, "docs")
     answer = sync.first([{"_id": "1", "_deleted": True}, {"_id": "2", "version": 9, "_deleted": True},
@@ -494,7 +507,6 @@ def test_deletion_that_is_a_conflict_counts_as_seen(integer, service):
 
 
 def test_table_with_a_lock_keeps_the_rest_unless_told(integer, service):
-    integer.create()
     running = service(integer.config())
     sync = Sync(running, "docs")
     sync.first([{"_id": "1", "version": 1, "name": "old"}])
@@ -540,9 +552,7 @@ def racers(lock, running, clients, beside, each):
         stop.set()
 
 
-def test_writers_racing_on_the_same_rows_never_lose_an_update(lock, service):
-    lock.create()
-    running = service(lock.config())
+def test_writers_racing_on_the_same_rows_never_lose_an_update(lock, running):
     done = racers(lock, running, clients=4, beside=2, each=8)
     assert done == 6 * 8
     assert lock.database.sql("select sum(n) from docs") == [(done,)]

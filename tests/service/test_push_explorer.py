@@ -34,7 +34,7 @@ def exploring(database, service, world, without=(), replicas=2, number=None):
 @pytest.mark.parametrize("world", explorer.WORLDS, ids=lambda world: world.name.replace(" ", "-"))
 def test_service_does_what_the_model_says(db, service, world):
     with exploring(db, service, world) as one:
-        assert one.run(seconds(1.5)) >= 20
+        assert one.run(seconds(0.8)) >= 20
 
 
 # Each world must be able to show what a service without the rule would do.

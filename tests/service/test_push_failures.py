@@ -171,7 +171,7 @@ def test_kill_of_the_service_at_any_moment_leaves_whole_requests(db, service, ki
         power_off(work.running, db)
         work.running.start()
 
-    with_kills(work, writer_of(work, random.Random(seed())), end, 12, 0.1)
+    with_kills(work, writer_of(work, random.Random(seed())), end, 8, 0.1)
 
 
 @pytest.mark.parametrize("kind", [Rounds, Syncs])
