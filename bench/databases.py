@@ -28,9 +28,12 @@ class PostgreSQL:
         self.url = "postgresql://{username}:{password}@{host}:{port}/{database}".format(**system)
 
     def fill(self, rows):
+        self.run("customers.postgresql.sql", rows)
+
+    def run(self, file, rows):
+        """Runs a file of this folder, with :rows."""
         subprocess.run([*self.client, "--set", f"rows={rows}", "--set", "ON_ERROR_STOP=1", "--file",
-                        os.path.join(HERE, "customers.postgresql.sql")], env=self.environment, check=True,
-                       stdin=subprocess.DEVNULL)
+                        os.path.join(HERE, file)], env=self.environment, check=True, stdin=subprocess.DEVNULL)
 
     def copy(self, query, form=""):
         return [*self.client, "--command", f"copy ({query}) to stdout {form}"]
@@ -38,10 +41,13 @@ class PostgreSQL:
     def describe(self):
         settings = self.server.sql("select name, current_setting(name) from pg_settings where source = 'command line'"
                                    " and setting !~ '^/' and name not in ('port', 'listen_addresses') order by name")
-        plan = self.server.sql(f"explain (costs off) select * from customers {ORDER}")
         version = self.server.sql("show server_version")[0][0]
-        return {"version": f"PostgreSQL {version}", "settings": dict(settings),
-                "plan": " / ".join(line.strip() for (line,) in plan)}
+        return {"version": f"PostgreSQL {version}", "settings": dict(settings)}
+
+    def plan(self):
+        """How it reads the table in order."""
+        plan = self.server.sql(f"explain (costs off) select * from customers {ORDER}")
+        return " / ".join(line.strip() for (line,) in plan)
 
     @contextlib.contextmanager
     def log_of_statements(self):
@@ -64,8 +70,8 @@ class MariaDB:
 
     title = "MariaDB"
 
-    def __init__(self, stack):
-        self.server = stack.enter_context(servers.MariaDB(durable=True, options=MARIADB_OPTIONS))
+    def __init__(self, stack, options=()):
+        self.server = stack.enter_context(servers.MariaDB(durable=True, options=[*MARIADB_OPTIONS, *options]))
         system = self.server.system()
         self.client = ["mariadb", "--no-defaults", "--host", system["host"], "--port", str(system["port"]),
                        "--user", system["username"], "--default-character-set=utf8mb4", system["database"]]
@@ -76,11 +82,14 @@ class MariaDB:
                    " updated at time zone 'UTC', notes")
         command = postgresql.copy(f"select {columns} from customers order by id")
         with subprocess.Popen(command, env=postgresql.environment, stdout=subprocess.PIPE) as rows:
-            subprocess.run([*self.client, "--local-infile=1", "--execute",
-                            f"source {os.path.join(HERE, 'customers.mariadb.sql')}"], env=self.environment,
-                           stdin=rows.stdout, stdout=subprocess.DEVNULL, check=True)
+            self.run("customers.mariadb.sql", stdin=rows.stdout)
         if rows.returncode != 0:
             raise RuntimeError("psql could not hand out the rows")
+
+    def run(self, file, stdin=subprocess.DEVNULL):
+        """Runs a file of this folder."""
+        subprocess.run([*self.client, "--local-infile=1", "--execute", f"source {os.path.join(HERE, file)}"],
+                       env=self.environment, stdin=stdin, stdout=subprocess.DEVNULL, check=True)
 
     def read(self, query):
         return [*self.client, "--quick", "--batch", "--skip-column-names", "--execute", query]
@@ -90,6 +99,8 @@ class MariaDB:
             "select lower(variable_name), global_value from information_schema.system_variables"
             " where global_value_origin = 'COMMAND-LINE' and global_value not like '/%'"
             " and variable_name not in ('PORT', 'BIND_ADDRESS') order by 1")
+        return {"version": f"MariaDB {self.server.sql('select version()')[0][0]}", "settings": dict(settings)}
+
+    def plan(self):
         plan = self.server.sql(f"explain select * from customers {ORDER}")[0]
-        return {"version": f"MariaDB {self.server.sql('select version()')[0][0]}", "settings": dict(settings),
-                "plan": " / ".join(str(part) for part in plan if part is not None)}
+        return " / ".join(str(part) for part in plan if part is not None)

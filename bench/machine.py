@@ -59,8 +59,9 @@ def first_number(text):
     return found[0] if found else None
 
 
-def versions(binary, express):
-    """Of all that takes part but the servers, which are asked themselves."""
+def versions(binary, flask, express=None):
+    """Of all that takes part but the servers, which are asked themselves: of Flask, if it does, and of Express, if
+    it is there."""
     found = {
         "sesam-sql": first_number(output(binary, "--version")),
         "revision": revision(),
@@ -70,10 +71,11 @@ def versions(binary, express):
         "curl": first_number(output("curl", "--version")),
         "Python": platform.python_version(),
     }
-    if express:
+    if flask:
         found["Flask"] = python_package("Flask")
         found["gunicorn"] = python_package("gunicorn")
         found["psycopg2"] = python_package("psycopg2")
+    if express:
         found["Node"] = first_number(output("node", "--version"))
         for name in ("express", "pg", "pg-query-stream"):
             found[name] = node_package(express, name)

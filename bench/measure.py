@@ -21,7 +21,13 @@ class Opponent:
         self.environment = environment
         self.slow = slow  # takes so long that it gets fewer rounds
         self.seconds = []
-        self.size = None  # bytes of an answer over HTTP
+        self.size = None  # bytes of an answer over HTTP, or of all bodies
+
+    def prepare(self):
+        """Before each run, outside the time."""
+
+    def check(self):
+        """After each run, outside the time: raises RuntimeError unless it did the work."""
 
     def run(self):
         begin = time.perf_counter()
@@ -96,7 +102,9 @@ def alternate(opponents, rounds, slow_rounds):
         taking_part = [each for each in opponents if not each.slow or number < slow_rounds]
         first = number % len(taking_part)
         for opponent in taking_part[first:] + taking_part[:first]:
+            opponent.prepare()
             opponent.seconds.append(opponent.run())
+            opponent.check()
         note(f"  round {number + 1}: " + ", ".join(f"{each.name} {each.seconds[-1]:.2f} s" for each in taking_part))
 
 

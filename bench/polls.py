@@ -25,6 +25,9 @@ class KeepAlive:
     def ask(self, request):
         """The whole answer, head and all."""
         self.socket.sendall(request)
+        return self.receive()
+
+    def receive(self):
         answer = self.socket.recv(65536)
         while not complete(answer):
             more = self.socket.recv(65536)

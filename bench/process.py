@@ -73,10 +73,10 @@ class Process:
             except OSError as refused:
                 error = refused
             if self.process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(f"{self.name} does not answer: {error}\n{self._log_tail()}")
+                raise RuntimeError(f"{self.name} does not answer: {error}\n{self.log_tail()}")
             time.sleep(0.05)
 
-    def _log_tail(self):
+    def log_tail(self):
         with open(self.log, errors="replace") as log:
             return log.read()[-2000:]
 

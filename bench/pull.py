@@ -19,7 +19,7 @@ import report
 from databases import MariaDB, PostgreSQL
 from measure import note
 from servers import ServerError
-from works import WORKS, Bench
+from works import WORKS, PullBench
 
 ROWS = 2_000_000
 ROUNDS = 9
@@ -56,14 +56,15 @@ def is_standard(arguments):
 def run(arguments, folder, stack):
     surroundings = machine.describe()  # before our own work shows in the load
     note("building the service and its peers")
-    bench = Bench(arguments, folder, stack)
+    bench = PullBench(arguments, folder, stack)
     note(f"filling PostgreSQL and MariaDB with {arguments.rows:,} rows")
     postgresql, mariadb = PostgreSQL(stack), MariaDB(stack)
     postgresql.fill(arguments.rows)
     mariadb.fill(postgresql)
     result = {"bench": "pull", "date": report.today(), "machine": surroundings,
-              "versions": machine.versions(bench.binary, bench.express), "cflags": build.CFLAGS,
-              "servers": {each.title: each.describe() for each in (postgresql, mariadb)},
+              "versions": machine.versions(bench.binary, not arguments.without_peers, bench.express),
+              "cflags": build.CFLAGS, "peers": "the two peers",
+              "servers": {each.title: {**each.describe(), "plan": each.plan()} for each in (postgresql, mariadb)},
               "rows": arguments.rows, "rounds": arguments.rounds, "slow_rounds": arguments.slow_rounds, "works": []}
     for name in arguments.work or WORKS:
         note(name)

@@ -7,12 +7,9 @@ import re
 
 from measure import spread
 
-NEWEST = re.compile(r"(?m)^(Newest results of `pull`: ).*$")
-RSS_LIMIT_MIB = 24
 
-
-def wanted(at_least=None, below=None):
-    return {"at_least": at_least, "below": below}
+def wanted(at_least=None, below=None, at_most=None):
+    return {"at_least": at_least, "below": below, "at_most": at_most}
 
 
 def ratio(ours, other, title, target=None, cost=False):
@@ -29,12 +26,16 @@ def met(value, target):
         return None
     if target["at_least"] is not None:
         return value >= target["at_least"]
-    return value < target["below"]
+    return value <= target["at_most"] if target["at_most"] is not None else value < target["below"]
 
 
-def memory(kib):
-    mib = kib / 1024
-    return {"peak_rss_mib": mib, "target_mib": RSS_LIMIT_MIB, "met": mib <= RSS_LIMIT_MIB}
+def limit(title, value, unit, target):
+    """Something that is measured beside times."""
+    return {"title": title, "value": value, "unit": unit, "target": target, "met": met(value, target)}
+
+
+def memory(kib, most_mib, title="peak RSS of the service"):
+    return limit(title, kib / 1024, "MiB", wanted(at_most=most_mib))
 
 
 # ---- Markdown
@@ -59,7 +60,8 @@ def verdict(answer):
 def target_text(target):
     if target is None:
         return ""
-    return f"≥ {target['at_least']:g}" if target["at_least"] is not None else f"< {target['below']:g}"
+    signs = {"at_least": "≥", "below": "<", "at_most": "≤"}
+    return ", ".join(f"{signs[name]} {value:g}" for name, value in target.items() if value is not None)
 
 
 def times_table(work):
@@ -68,10 +70,18 @@ def times_table(work):
         times = each["times"]
         rows.append([each["title"], number(times["median"]), f"{number(times['min'])} – {number(times['max'])}",
                      f"{number(times['lower_quartile'])} – {number(times['upper_quartile'])}", str(times["count"]),
+                     f"{each['rows'] / times['median']:,.0f}" if each.get("rows") else "",
                      f"{each['bytes'] / 1e6:.0f}" if each.get("bytes") else "",
                      number(each["peak_rss_mib"]) if each.get("peak_rss_mib") else ""])
     unit = work["unit"]
-    return table(["", f"median, {unit}", "lowest – highest", "quartiles", "rounds", "MB", "peak RSS, MiB"], rows)
+    head = ["", f"median, {unit}", "lowest – highest", "quartiles", "rounds", "rows/s", "MB", "peak RSS, MiB"]
+    return without_empty(head, rows)
+
+
+def without_empty(head, rows):
+    """A table without the columns in which nothing stands."""
+    full = [column for column in range(len(head)) if column == 0 or any(row[column] for row in rows)]
+    return table([head[column] for column in full], [[row[column] for column in full] for row in rows])
 
 
 def ratio_table(work):
@@ -80,9 +90,10 @@ def ratio_table(work):
         rounds = each["rounds"]
         rows.append([each["against"], number(each["ratio"]), f"{number(rounds['min'])} – {number(rounds['max'])}",
                      target_text(each["target"]), verdict(each["met"])])
-    rss = work["memory"]
-    rows.append(["peak RSS of the service", f"{number(rss['peak_rss_mib'])} MiB", "", f"≤ {rss['target_mib']} MiB",
-                 verdict(rss["met"])])
+    for each in work["limits"]:
+        rows.append([each["title"], f"{number(each['value'])} {each['unit']}", "",
+                     target_text(each["target"]) and f"{target_text(each['target'])} {each['unit']}",
+                     verdict(each["met"])])
     return table([work["ratio_title"], "ratio", "in single rounds", "wanted", "met"], rows)
 
 
@@ -93,8 +104,8 @@ def pairs(values):
 def markdown(result):
     machine = result["machine"]
     parts = [
-        f"# `scripts/bench pull`, {result['date']}",
-        f"{result['rows']:,} rows, rounds: {result['rounds']}, of the two peers {result['slow_rounds']}. "
+        f"# `scripts/bench {result['bench']}`, {result['date']}",
+        f"{result['rows']:,} rows, rounds: {result['rounds']}, of {result['peers']} {result['slow_rounds']}. "
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}, Linux "
         f"{machine['kernel']}; load {machine['load_at_start']} at the start. What is measured, and how, is in the README "
         "one folder up.",
@@ -119,20 +130,20 @@ def today():
 def keep(result, folder, readme):
     """Writes both files, and says in the README which are the newest if that is where they belong."""
     os.makedirs(folder, exist_ok=True)
-    name = f"{result['date']}-pull"
+    name = f"{result['date']}-{result['bench']}"
     with open(os.path.join(folder, name + ".json"), "w", encoding="utf-8") as out:
         json.dump(result, out, indent=1, ensure_ascii=False)
         out.write("\n")
     with open(os.path.join(folder, name + ".md"), "w", encoding="utf-8") as out:
         out.write(markdown(result))
     if readme:
-        name_newest(readme, name)
+        name_newest(readme, result["bench"], name)
 
 
-def name_newest(readme, name):
+def name_newest(readme, bench, name):
     with open(readme, encoding="utf-8") as text:
         old = text.read()
-    new = NEWEST.sub(rf"\g<1>[{name}](results/{name}.md)", old)
+    new = re.sub(rf"(?m)^(Newest results of `{bench}`: ).*$", rf"\g<1>[{name}](results/{name}.md)", old)
     if new != old:
         with open(readme, "w", encoding="utf-8") as text:
             text.write(new)

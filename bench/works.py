@@ -3,53 +3,36 @@
 import contextlib
 import json
 import statistics
-import sys
 from urllib.parse import quote
 
 import build
 import polls
 import report
+from bench import Bench, configuration
 from databases import ORDER
-from measure import HTTPOpponent, Opponent, alternate, note, spread
+from measure import HTTPOpponent, Opponent, note, spread
 from process import Process
 
-
-def configuration(system, **source):
-    """One source, `customers`, on one system, as a user would write it."""
-    return {"listen": {"address": "127.0.0.1", "port": 5000, "authentication": {"type": "none"}},
-            "systems": {"bench": {**system, "timezone": "UTC"}},
-            "sources": {"customers": {"system": "bench", "table": "customers", "updated_column": "updated", **source}}}
+RSS_LIMIT_MIB = 24
 
 
-class Bench:
-    """What the works share."""
+class PullBench(Bench):
+    """With a source `customers`, and Express."""
 
     def __init__(self, arguments, folder, stack):
-        self.arguments = arguments
-        self.folder = folder
-        self.stack = stack
-        self.binary = arguments.binary or build.build_service(folder)
+        super().__init__(arguments, folder, stack)
         self.express = None if arguments.without_peers else build.install_express(folder)
 
     def service(self, system, **source):
-        """A service of its own for each work, so that its peak memory is the work's."""
-        environment = {"SESAM_SQL_CONFIG": json.dumps(configuration(system, **source))}
-        return Process("sesam-sql", [self.binary, "serve"], self.folder, environment, ready="/health")
+        source = {"system": "bench", "table": "customers", "updated_column": "updated", **source}
+        return self.serve(configuration(system, sources={"customers": source}))
 
     def ours(self, service, ordered=True):
         return HTTPOpponent("sesam-sql", "**sesam-sql**, HTTP to curl", service.url("/sources/customers"),
                             self.arguments.rows, ordered)
 
-    def flask(self, url):
-        command = [sys.executable, "-m", "gunicorn", "--workers", "1", "--bind", "127.0.0.1:$PORT", "--timeout", "600",
-                   "--chdir", build.HERE, "peer_flask:app"]
-        return Process("flask", command, self.folder, {"DATABASE_URL": url})
-
     def node(self, url):
         return Process("express", ["node", self.express], self.folder, {"DATABASE_URL": url, "NODE_ENV": "production"})
-
-    def alternate(self, opponents):
-        alternate(opponents, self.arguments.rounds, self.arguments.slow_rounds)
 
 
 def rows_of(opponents, unit="s", peaks=None):
@@ -68,7 +51,7 @@ def work_of(title, opponents, targets, service, peers=(), remarks=()):
             "ratio_title": "speed of sesam-sql against",
             "ratios": [report.ratio(ours.seconds, each.seconds, each.title, targets.get(each.name))
                        for each in opponents[1:]],
-            "memory": report.memory(peak), "remarks": list(remarks)}
+            "limits": [report.memory(peak, RSS_LIMIT_MIB)], "remarks": list(remarks)}
 
 
 def postgresql_ordered(bench, postgresql, _):
@@ -88,7 +71,8 @@ def postgresql_ordered(bench, postgresql, _):
             Opponent("json", "`psql`, COPY of `row_to_json`", postgresql.copy(as_json), postgresql.environment)]
         peers = []
         if not bench.arguments.without_peers:
-            peers = [stack.enter_context(bench.node(postgresql.url)), stack.enter_context(bench.flask(postgresql.url))]
+            peers = [stack.enter_context(bench.node(postgresql.url)),
+                     stack.enter_context(bench.flask(postgresql.url, "peer_flask"))]
             opponents += [HTTPOpponent(peer.name, title, peer.url("/customers"), rows, True, slow=True)
                           for peer, title in zip(peers, ("Express, pg-query-stream", "Flask, named cursor, gunicorn"))]
         bench.alternate(opponents)
@@ -173,7 +157,7 @@ def work_of_polls(times, copy, count, service):
         "ratios": [report.ratio(medians["ours"], each, titles[name],
                                 report.wanted(below=3) if name in ("copy", "select") else None, cost=True)
                    for name, each in medians.items() if name not in ("ours", "health")],
-        "memory": report.memory(peak),
+        "limits": [report.memory(peak, RSS_LIMIT_MIB)],
         "remarks": [f"One round is {count:,} polls, after {polls.WARM_UP} to warm up; a value is the median of a round.",
                     f"The statement: `{' '.join(copy.split())}`"],
     }

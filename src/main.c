@@ -67,17 +67,18 @@ static int app_open(struct app *app, const char *file, bool serves)
 {
     struct err err = {0};
     struct buf mistakes = {0};
-    int failed = config_read(&app->config, file, &mistakes, &err) ||
-                 db_open_all(app->config, &app->dbs, &err) ||
-                 source_open_all(&app->sources, app->config, app->dbs, &err) ||
-                 sink_open_all(&app->sinks, app->config, app->dbs, app->sources, &err);
+    int failed = config_read(&app->config, file, &mistakes, &err);
+    if (!failed) {
+        log_setup(level_of(app->config, serves), app->config->log_format);
+        setenv("SQLITE_TMPDIR", app->config->listen.spool_directory, 0); /* no other thread runs yet */
+    }
+    failed = failed || db_open_all(app->config, &app->dbs, &err) ||
+             source_open_all(&app->sources, app->config, app->dbs, &err) ||
+             sink_open_all(&app->sinks, app->config, app->dbs, app->sources, &err);
     if (failed) {
         fail(&err);
         if (mistakes.len)
             fprintf(stderr, "%s\n", buf_text(&mistakes));
-    } else {
-        log_setup(level_of(app->config, serves), app->config->log_format);
-        setenv("SQLITE_TMPDIR", app->config->listen.spool_directory, 0); /* no other thread runs yet */
     }
     buf_free(&mistakes);
     return failed ? -1 : 0;
@@ -310,7 +311,7 @@ static int run(const char *command, const struct arguments *arguments)
         if (strcmp(command, "serve") == 0)
             status = serve(&app);
         else if (strcmp(command, "check") == 0)
-            status = check_run(app.config, app.dbs, app.sources, stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
+            status = check_run(app.config, app.dbs, app.sources, app.sinks, stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
         else
             status = pull_command(&app, arguments);
     }

@@ -26,8 +26,12 @@ static struct target *target_of(const char *table)
         if (!in_key)
             columns[count++] = i;
     }
-    *target = (struct target){.relation = relation, .sink = "people", .columns = columns, .column_count = count,
-                              .reads = columns, .read_count = count};
+    *target = (struct target){.relation = relation,
+                              .sink = "people",
+                              .columns = columns,
+                              .column_count = count,
+                              .reads = columns,
+                              .read_count = count};
     return target;
 }
 
@@ -52,7 +56,8 @@ static struct row *row_of(const struct value *values, size_t count)
 /* (id, text) */
 static struct row *pair(int64_t id, const char *text)
 {
-    return row_of((struct value[]){int_value(id), text ? text_value(text) : (struct value){.kind = KIND_NULL}}, 2);
+    return row_of(
+        (struct value[]){int_value(id), text ? text_value(text) : (struct value){.kind = KIND_NULL}}, 2);
 }
 
 static struct write write_of(const struct target *target, struct row *const *rows, size_t count, bool insert)
@@ -61,8 +66,11 @@ static struct write write_of(const struct target *target, struct row *const *row
     size_t *places = arena_array(world.arena, target->column_count + 1, sizeof *places);
     for (size_t i = first; i < target->column_count; i++)
         places[i - first] = i;
-    return (struct write){.target = target, .places = places, .place_count = target->column_count - first,
-                          .rows = (const struct row *const *)rows, .row_count = count};
+    return (struct write){.target = target,
+                          .places = places,
+                          .place_count = target->column_count - first,
+                          .rows = (const struct row *const *)rows,
+                          .row_count = count};
 }
 
 /* calls that go well */
@@ -98,12 +106,14 @@ static void insert_now(const struct target *target, struct row *const *rows, siz
 }
 
 /* The rows found, on lines; with ours behind " = " where there is. */
-static const char *find(const struct target *target, struct row *const *rows, size_t count, enum find_mode mode)
+static const char *find(const struct target *target, struct row *const *rows, size_t count,
+                        enum find_mode mode)
 {
     struct buf out = {0};
     struct found found;
     int got;
-    check_ok(driver_mysql.find_open(world.conn, target, (const struct row *const *)rows, count, mode, &world.err));
+    check_ok(
+        driver_mysql.find_open(world.conn, target, (const struct row *const *)rows, count, mode, &world.err));
     while ((got = driver_mysql.find_next(world.conn, &found, &world.err)) == 1) {
         buf_puts(&out, out.len ? "\n" : "");
         buf_puts(&out, world_text(found.values, target->read_count));
@@ -118,8 +128,8 @@ static const char *find(const struct target *target, struct row *const *rows, si
 }
 
 /* Fails an insert of all columns, and gives the transaction up. */
-static struct fault insert_fails(const struct target *target, struct row *const *rows, size_t count, enum err_code code,
-                                 const char *part)
+static struct fault insert_fails(const struct target *target, struct row *const *rows, size_t count,
+                                 enum err_code code, const char *part)
 {
     struct write write = write_of(target, rows, count, true);
     struct fault fault;
@@ -144,44 +154,105 @@ struct type_case {
 };
 
 static const struct type_case types[] = {
-    {"tinyint", "-128"}, {"tinyint unsigned", "255"}, {"boolean", "true"}, {"smallint", "-32768"},
-    {"smallint unsigned", "65535"}, {"mediumint", "-8388608"}, {"mediumint unsigned", "16777215"},
-    {"int", "-2147483648"}, {"int unsigned", "4294967295"}, {"int(8) zerofill", "42"},
-    {"bigint", "-9223372036854775808"}, {"bigint", "9223372036854775807"},
-    {"bigint unsigned", "18446744073709551615"}, {"bigint unsigned", "0"},
-    {"bit(1)", "b'1'"}, {"bit(9)", "b'100000001'"}, {"bit(64)", "18446744073709551615"}, {"bit(64)", "0"},
-    {"year", "2155"}, {"year", "1901"}, {"year", "0"},
+    {"tinyint", "-128"},
+    {"tinyint unsigned", "255"},
+    {"boolean", "true"},
+    {"smallint", "-32768"},
+    {"smallint unsigned", "65535"},
+    {"mediumint", "-8388608"},
+    {"mediumint unsigned", "16777215"},
+    {"int", "-2147483648"},
+    {"int unsigned", "4294967295"},
+    {"int(8) zerofill", "42"},
+    {"bigint", "-9223372036854775808"},
+    {"bigint", "9223372036854775807"},
+    {"bigint unsigned", "18446744073709551615"},
+    {"bigint unsigned", "0"},
+    {"bit(1)", "b'1'"},
+    {"bit(9)", "b'100000001'"},
+    {"bit(64)", "18446744073709551615"},
+    {"bit(64)", "0"},
+    {"year", "2155"},
+    {"year", "1901"},
+    {"year", "0"},
     {"decimal(65,30)", "'12345678901234567890123456789012345.123456789012345678901234567890'"},
     {"decimal(65,0)", "'-99999999999999999999999999999999999999999999999999999999999999999'"},
-    {"decimal(10,2)", "-0.01"}, {"decimal(10,2) zerofill", "1.5"}, {"decimal(4,0) unsigned", "9999"},
-    {"double", "0.1"}, {"double", "5e-324"}, {"double", "2.2250738585072014e-308"},
-    {"double", "-1.7976931348623157e308"}, {"double", "1e21"}, {"double", "0"}, {"double(10,3)", "1.235"},
-    {"float", "0.1"}, {"float", "16777217"}, {"float", "3.4028234e38"}, {"float", "1e-45"}, {"float(7,2)", "12345.68"},
-    {"date", "'2024-02-29'"}, {"date", "'0001-01-01'"}, {"date", "'9999-12-31'"}, {"date", "'0000-00-00'"},
-    {"date", "'2024-00-10'"}, {"date", "'0000-01-01'"},
-    {"datetime", "'2024-01-02 03:04:05'"}, {"datetime(1)", "'2024-01-02 03:04:05.6'"},
-    {"datetime(6)", "'1000-01-01 00:00:00.000001'"}, {"datetime(6)", "'9999-12-31 23:59:59.999999'"},
-    {"datetime(3)", "'0000-00-00 00:00:00'"}, {"datetime(6)", "'2024-00-10 11:12:13.5'"},
-    {"timestamp null", "'2024-07-01 12:00:00'"}, {"timestamp(6) null", "'1970-01-01 00:00:01.5'"},
-    {"timestamp null", "'2038-01-19 03:14:07'"}, {"timestamp null", "'0000-00-00 00:00:00'"},
-    {"time", "'838:59:59'"}, {"time", "'-838:59:59'"}, {"time(6)", "'-00:00:00.000001'"}, {"time(3)", "'100:00:00.25'"},
-    {"char(5)", "'a  '"}, {"char(5)", "''"}, {"varchar(20)", "'a  '"}, {"varchar(20)", "'it''s \\\\ \\n \\0 ? :x'"},
+    {"decimal(10,2)", "-0.01"},
+    {"decimal(10,2) zerofill", "1.5"},
+    {"decimal(4,0) unsigned", "9999"},
+    {"double", "0.1"},
+    {"double", "5e-324"},
+    {"double", "2.2250738585072014e-308"},
+    {"double", "-1.7976931348623157e308"},
+    {"double", "1e21"},
+    {"double", "0"},
+    {"double(10,3)", "1.235"},
+    {"float", "0.1"},
+    {"float", "16777217"},
+    {"float", "3.4028234e38"},
+    {"float", "1e-45"},
+    {"float(7,2)", "12345.68"},
+    {"date", "'2024-02-29'"},
+    {"date", "'0001-01-01'"},
+    {"date", "'9999-12-31'"},
+    {"date", "'0000-00-00'"},
+    {"date", "'2024-00-10'"},
+    {"date", "'0000-01-01'"},
+    {"datetime", "'2024-01-02 03:04:05'"},
+    {"datetime(1)", "'2024-01-02 03:04:05.6'"},
+    {"datetime(6)", "'1000-01-01 00:00:00.000001'"},
+    {"datetime(6)", "'9999-12-31 23:59:59.999999'"},
+    {"datetime(3)", "'0000-00-00 00:00:00'"},
+    {"datetime(6)", "'2024-00-10 11:12:13.5'"},
+    {"timestamp null", "'2024-07-01 12:00:00'"},
+    {"timestamp(6) null", "'1970-01-01 00:00:01.5'"},
+    {"timestamp null", "'2038-01-19 03:14:07'"},
+    {"timestamp null", "'0000-00-00 00:00:00'"},
+    {"time", "'838:59:59'"},
+    {"time", "'-838:59:59'"},
+    {"time(6)", "'-00:00:00.000001'"},
+    {"time(3)", "'100:00:00.25'"},
+    {"char(5)", "'a  '"},
+    {"char(5)", "''"},
+    {"varchar(20)", "'a  '"},
+    {"varchar(20)", "'it''s \\\\ \\n \\0 ? :x'"},
     {"varchar(20) character set latin1", "'\xc3\xa6\xe2\x82\xac'"},
-    {"varchar(20) character set utf8mb4", "'\xf0\x9f\x98\x80'"}, {"varchar(20) character set ucs2", "'\xc3\xb8'"},
-    {"text character set latin1", "'\xc3\xa5'"}, {"tinytext", "repeat('x', 255)"}, {"mediumtext", "repeat('y', 100000)"},
-    {"binary(4)", "x'00ff'"}, {"varbinary(4)", "x'00ff'"}, {"varbinary(4)", "''"}, {"blob", "x'7e00ff275c'"},
+    {"varchar(20) character set utf8mb4", "'\xf0\x9f\x98\x80'"},
+    {"varchar(20) character set ucs2", "'\xc3\xb8'"},
+    {"text character set latin1", "'\xc3\xa5'"},
+    {"tinytext", "repeat('x', 255)"},
+    {"mediumtext", "repeat('y', 100000)"},
+    {"binary(4)", "x'00ff'"},
+    {"varbinary(4)", "x'00ff'"},
+    {"varbinary(4)", "''"},
+    {"blob", "x'7e00ff275c'"},
     {"longblob", "repeat(x'ff00', 70000)"},
-    {"enum('x','\xc3\xa6') character set latin1", "'\xc3\xa6'"}, {"enum('it''s','b,c')", "'it''s'"},
-    {"enum('it''s','b,c')", "'b,c'"}, {"set('a','b','c')", "'c,a'"}, {"set('a','b','c')", "''"},
+    {"enum('x','\xc3\xa6') character set latin1", "'\xc3\xa6'"},
+    {"enum('it''s','b,c')", "'it''s'"},
+    {"enum('it''s','b,c')", "'b,c'"},
+    {"set('a','b','c')", "'c,a'"},
+    {"set('a','b','c')", "''"},
     {"json", "'{\"a\": [1, 1.50, \"~x\"]}'"},
-    {"point", "point(0.1, -2)"}, {"geometry", "st_geomfromtext('LINESTRING(0 0,1 1)')"},
-    {"int", "null"}, {"datetime(6)", "null"}, {"varchar(9)", "null"}, {"blob", "null"}, {"set('a')", "null"},
-    {"json", "null"}, {"double", "null"}, {"point", "null"}, {"time", "null"},
+    {"point", "point(0.1, -2)"},
+    {"geometry", "st_geomfromtext('LINESTRING(0 0,1 1)')"},
+    {"int", "null"},
+    {"datetime(6)", "null"},
+    {"varchar(9)", "null"},
+    {"blob", "null"},
+    {"set('a')", "null"},
+    {"json", "null"},
+    {"double", "null"},
+    {"point", "null"},
+    {"time", "null"},
 };
 
 static const struct type_case mariadb_types[] = {
-    {"uuid", "'531a379e-31bb-4ce1-8690-158dceb64be6'"}, {"inet6", "'2001:db8::1'"}, {"inet6", "'::ffff:192.0.2.1'"},
-    {"inet4", "'192.0.2.1'"}, {"uuid", "null"}, {"inet6", "null"},
+    {"uuid", "'531a379e-31bb-4ce1-8690-158dceb64be6'"},
+    {"inet6", "'2001:db8::1'"},
+    {"inet6", "'::ffff:192.0.2.1'"},
+    {"inet4", "'192.0.2.1'"},
+    {"uuid", "null"},
+    {"inet6", "null"},
 };
 
 /* Brings the values of a read row to the columns' form once more. */
@@ -218,7 +289,8 @@ static void check_round_trip(const struct type_case *c)
     for (size_t i = 0; i < 3; i++)
         fit_row(to, (struct value *)rows[i]->values);
     if (strcmp(world_text(rows[0]->values, 2), wanted) != 0)
-        fail_msg("%s %.80s: fit made %.80s of %.80s", c->type, c->literal, world_text(rows[0]->values, 2), wanted);
+        fail_msg("%s %.80s: fit made %.80s of %.80s", c->type, c->literal, world_text(rows[0]->values, 2),
+                 wanted);
     insert_now(to, rows, 3);
     begin();
     const char *found = find(to, rows, 1, FIND_LOOK);
@@ -227,7 +299,8 @@ static void check_round_trip(const struct type_case *c)
         fail_msg("%s %.80s: %.80s became %.80s", c->type, c->literal, wanted, found);
     /* Also to the server itself. */
     if (strcmp(native_ask(world.native, "select count(*) from write_from a join write_to b on a.id = b.id"
-                          " and cast(a.v as binary) <=> cast(b.v as binary)"), "3") != 0)
+                                        " and cast(a.v as binary) <=> cast(b.v as binary)"),
+               "3") != 0)
         fail_msg("%s %.80s is another to the server", c->type, c->literal);
 }
 
@@ -242,6 +315,7 @@ static void check_types(void)
 static void every_type_comes_back_as_it_went_in_bulk(void **state)
 {
     (void)state;
+    assert_int_equal(world.conn->bulk, LIBRARY_MARIADB && world.conn->mariadb);
     check_types();
 }
 
@@ -260,12 +334,30 @@ struct fit_case {
     const char *expected; /* as world_text, or what the error says */
 };
 
-#define TEXT(letters) {.kind = KIND_TEXT, .text = {letters, sizeof letters - 1}}
-#define DECIMAL(digits) {.kind = KIND_DECIMAL, .text = {digits, sizeof digits - 1}}
-#define REAL(digits) {.kind = KIND_FLOAT, .text = {digits, sizeof digits - 1}}
-#define BYTES(raw) {.kind = KIND_BYTES, .text = {raw, sizeof raw - 1}}
-#define INT(number) {.kind = KIND_INT, .integer = number}
-#define UINT(number) {.kind = KIND_UINT, .natural = number}
+#define TEXT(letters)                                                                                        \
+    {                                                                                                        \
+        .kind = KIND_TEXT, .text = { letters, sizeof letters - 1 }                                           \
+    }
+#define DECIMAL(digits)                                                                                      \
+    {                                                                                                        \
+        .kind = KIND_DECIMAL, .text = { digits, sizeof digits - 1 }                                          \
+    }
+#define REAL(digits)                                                                                         \
+    {                                                                                                        \
+        .kind = KIND_FLOAT, .text = { digits, sizeof digits - 1 }                                            \
+    }
+#define BYTES(raw)                                                                                           \
+    {                                                                                                        \
+        .kind = KIND_BYTES, .text = { raw, sizeof raw - 1 }                                                  \
+    }
+#define INT(number)                                                                                          \
+    {                                                                                                        \
+        .kind = KIND_INT, .integer = number                                                                  \
+    }
+#define UINT(number)                                                                                         \
+    {                                                                                                        \
+        .kind = KIND_UINT, .natural = number                                                                 \
+    }
 
 static const struct value members_twice[] = {TEXT("c"), TEXT("A"), TEXT("c")};
 static const struct value member_unknown[] = {TEXT("a"), TEXT("d")};
@@ -339,8 +431,8 @@ static void values_that_do_not_fit_are_refused(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof misfitting / sizeof *misfitting; i++) {
         struct value value = misfitting[i].value;
-        world_expect(driver_mysql.fit(column_of_type(misfitting[i].type), &value, world.arena, &world.err), ERR_VALUE,
-                     misfitting[i].expected);
+        world_expect(driver_mysql.fit(column_of_type(misfitting[i].type), &value, world.arena, &world.err),
+                     ERR_VALUE, misfitting[i].expected);
     }
 }
 
@@ -350,9 +442,11 @@ static void description_tells_what_columns_take(void **state)
 {
     (void)state;
     world_run("drop table if exists write_facts");
-    world_run("create table write_facts (id int unsigned auto_increment primary key, a varchar(20), b varbinary(30),"
-              " c decimal(12,2), d float, e int not null default 7, f int as (e + 1) stored, g int, h tinytext,"
-              " i bit(9), j enum('x') not null, k set('a'), l datetime(3), m char(3) collate utf8mb4_general_ci)");
+    world_run(
+        "create table write_facts (id int unsigned auto_increment primary key, a varchar(20), b "
+        "varbinary(30),"
+        " c decimal(12,2), d float, e int not null default 7, f int as (e + 1) stored, g int, h tinytext,"
+        " i bit(9), j enum('x') not null, k set('a'), l datetime(3), m char(3) collate utf8mb4_general_ci)");
     const struct relation *relation = world_table("write_facts", NULL);
     const struct column *id = world_column(relation, "id");
     assert_true(id->identity && id->exact && id->bits == 33);
@@ -400,7 +494,8 @@ static const struct key_case keys[] = {
     {"id datetime(6)", "id", "timestamp'2024-01-01 00:00:00' + interval seq microsecond"},
     {"id timestamp(3)", "id", "timestamp'2024-01-01 00:00:00' + interval seq second"},
     {"id date", "id", "date'2024-01-01' + interval seq day"},
-    {"id datetime(1)", "id", "if(seq = 1, '0000-00-00 00:00:00', timestamp'2024-01-01 00:00:00' + interval seq second)"},
+    {"id datetime(1)", "id",
+     "if(seq = 1, '0000-00-00 00:00:00', timestamp'2024-01-01 00:00:00' + interval seq second)"},
     {"id time(3)", "id", "sec_to_time(seq - 500.5)"},
     {"id double", "id", "seq / 3"},
     {"id float", "id", "seq / 10"},
@@ -459,7 +554,8 @@ static void check_key(const struct key_case *c)
     struct target *target = target_of("write_keys");
     size_t count = read_rows(target, rows, STEP);
     assert_int_equal(count, WANTED);
-    bool normalised = target->relation->columns[target->columns[0]].normalised; /* then find tells ours, too */
+    bool normalised =
+        target->relation->columns[target->columns[0]].normalised; /* then find tells ours, too */
     for (enum find_mode mode = FIND_LOOK; mode <= (normalised ? FIND_LOOK : FIND_LOCK); mode++) {
         begin();
         uint64_t before = handler_reads();
@@ -544,7 +640,9 @@ static void many_keys_go_in_several_statements(void **state)
     write = write_of(target, rows, MANY, true);
     check_ok(driver_mysql.insert(world.conn, &write, &fault, &world.err));
     commit();
-    assert_string_equal(native_ask(world.native, "select count(*) from write_packets where v <=> if(id %% 2, null, 'x')"), "1000");
+    assert_string_equal(
+        native_ask(world.native, "select count(*) from write_packets where v <=> if(id %% 2, null, 'x')"),
+        "1000");
 }
 
 /* A small table would be scanned if the optimizer had its way. */
@@ -579,7 +677,8 @@ static void values_the_server_normalises_come_in_its_form(void **state)
     remake("write_normal", "id int primary key, a inet6, g geometry, v int");
     world_run("insert into write_normal values (1, '2001:db8::1', point(1, 2), 5)");
     struct target *target = target_of("write_normal");
-    struct value values[] = {int_value(1), text_value("2001:0DB8:0:0::1"), text_value("point(1.0 2)"), int_value(5)};
+    struct value values[] = {int_value(1), text_value("2001:0DB8:0:0::1"), text_value("point(1.0 2)"),
+                             int_value(5)};
     struct row *rows[] = {row_of(values, 4)};
     static const char held[] = "int:1 text:2001:db8::1 text:POINT(1 2) int:5";
     char both[200];
@@ -671,7 +770,8 @@ static void decimal_with_more_digits_is_refused_not_rounded(void **state)
     struct row *rows[3];
     for (int i = 0; i < 3; i++)
         rows[i] = row_of((struct value[]){int_value(i), value_text(KIND_DECIMAL, i == 1 ? "1.005" : "1.00",
-                                                                   i == 1 ? 5 : 4)}, 2);
+                                                                   i == 1 ? 5 : 4)},
+                         2);
     for (int bulk = world.conn->bulk; bulk >= 0; bulk--) {
         world.conn->bulk = bulk;
         struct fault fault = insert_fails(target, rows, 3, ERR_VALUE, "column 'v'");
@@ -698,13 +798,15 @@ static void constraints_are_told_with_the_row(void **state)
     (void)state;
     world_run("drop table if exists write_child");
     remake("write_parent", "id int primary key");
-    remake("write_child", "id int primary key, v varchar(20), p int, constraint write_fk foreign key (p) references"
-                          " write_parent (id), constraint write_check check (v <> 'bad')");
+    remake("write_child",
+           "id int primary key, v varchar(20), p int, constraint write_fk foreign key (p) references"
+           " write_parent (id), constraint write_check check (v <> 'bad')");
     world_run("insert into write_parent values (1)");
     struct target *target = target_of("write_child");
     struct row *good = row_of((struct value[]){int_value(1), text_value("x"), int_value(1)}, 3);
     struct row *orphan[] = {good, row_of((struct value[]){int_value(2), text_value("x"), int_value(2)}, 3)};
-    struct row *checked[] = {good, row_of((struct value[]){int_value(2), text_value("bad"), int_value(1)}, 3)};
+    struct row *checked[] = {good,
+                             row_of((struct value[]){int_value(2), text_value("bad"), int_value(1)}, 3)};
     assert_int_equal(insert_fails(target, orphan, 2, ERR_VALUE, "write_fk").row, 1);
     assert_int_equal(insert_fails(target, checked, 2, ERR_VALUE, "write_check").row, 1);
     world_run("create trigger write_refuse before insert on write_child for each row"
@@ -718,7 +820,8 @@ static void row_larger_than_a_packet_is_refused(void **state)
 {
     (void)state;
     struct conn *conn = NULL;
-    const char *before = arena_strdup(world.arena, native_ask(world.native, "select @@global.max_allowed_packet"));
+    const char *before =
+        arena_strdup(world.arena, native_ask(world.native, "select @@global.max_allowed_packet"));
     remake("write_large", "id int primary key, v longtext");
     struct target *target = target_of("write_large");
     char *text = arena_alloc(world.arena, 2 * 1024 * 1024);
@@ -769,16 +872,19 @@ static void deadlock_is_a_race(void **state)
         MYSQL *other = native_open(world.system);
         _exit(!other || native_run(other, "begin") ||
               native_run(other, "update write_deadlock set v = concat(v, v) where id >= 2") ||
-              native_run(other, "update write_deadlock set v = 'theirs' where id = 1") || native_run(other, "commit"));
+              native_run(other, "update write_deadlock set v = 'theirs' where id = 1") ||
+              native_run(other, "commit"));
     }
     for (int i = 0; i < 500; i++) {
         usleep(10000);
-        if (atoi(native_ask(world.native, "select count(*) from information_schema.innodb_trx where trx_state ="
+        if (atoi(native_ask(world.native,
+                            "select count(*) from information_schema.innodb_trx where trx_state ="
                             " 'LOCK WAIT'")) > 0)
             break;
     }
     struct found found;
-    int result = driver_mysql.find_open(world.conn, target, (const struct row *const *)two, 1, FIND_LOCK, &world.err);
+    int result =
+        driver_mysql.find_open(world.conn, target, (const struct row *const *)two, 1, FIND_LOCK, &world.err);
     if (!result)
         result = driver_mysql.find_next(world.conn, &found, &world.err);
     world_expect(result, ERR_RACE, "1213");
@@ -856,8 +962,9 @@ static void limits_of_a_transaction_do_not_bind_the_reads_after_it(void **state)
     struct target *target = target_of("write_after");
     check_ok(driver_mysql.begin(world.conn, true, 7, &world.err));
     rollback();
-    struct subject subject = {.query = "select @@max_statement_time as t, @@innodb_lock_wait_timeout as w, @@tx_read_only"
-                                       " as r, @@tx_isolation as i"};
+    struct subject subject = {
+        .query = "select @@max_statement_time as t, @@innodb_lock_wait_timeout as w, @@tx_read_only"
+                 " as r, @@tx_isolation as i"};
     struct plan plan = world_plan(world_describe(&subject), ORDER_NONE, NULL);
     assert_string_equal(world_read(&plan), "float:0 uint:50 int:1 text:REPEATABLE-READ");
     struct row *rows[] = {pair(1, "x")};
@@ -866,7 +973,8 @@ static void limits_of_a_transaction_do_not_bind_the_reads_after_it(void **state)
 
 /* specials */
 
-static void write_special(const struct target *target, struct row *row, bool insert, struct special *specials, size_t count)
+static void write_special(const struct target *target, struct row *row, bool insert, struct special *specials,
+                          size_t count)
 {
     struct write write = write_of(target, &row, 1, insert);
     struct fault fault;
@@ -885,30 +993,38 @@ static void now_is_on_the_wall_of_the_system(void **state)
     (void)state;
     struct config_system system = *world.system;
     const struct config_system *kept = world.conn->system;
-    remake("write_now", "id int primary key, w datetime(3), s timestamp(6) null, i bigint, t varchar(40), d date");
+    remake("write_now",
+           "id int primary key, w datetime(3), s timestamp(6) null, i bigint, t varchar(40), d date");
     struct target *target = target_of("write_now");
     system.timezone = "+05:30";
     world.conn->system = &system;
-    struct special specials[] = {{.column = 1, .kind = SPECIAL_NOW}, {.column = 2, .kind = SPECIAL_NOW},
-                                 {.column = 3, .kind = SPECIAL_NOW}, {.column = 4, .kind = SPECIAL_NOW},
+    struct special specials[] = {{.column = 1, .kind = SPECIAL_NOW},
+                                 {.column = 2, .kind = SPECIAL_NOW},
+                                 {.column = 3, .kind = SPECIAL_NOW},
+                                 {.column = 4, .kind = SPECIAL_NOW},
                                  {.column = 5, .kind = SPECIAL_NOW}};
-    write_special(target, row_of((struct value[]){int_value(1), int_value(0), int_value(0), int_value(0), int_value(0),
-                                                  int_value(0)}, 6), true, specials, 5);
+    write_special(target,
+                  row_of((struct value[]){int_value(1), int_value(0), int_value(0), int_value(0),
+                                          int_value(0), int_value(0)},
+                         6),
+                  true, specials, 5);
     world.conn->system = kept;
-    assert_string_equal(native_ask(world.native,
-                                   "select abs(timestampdiff(second, utc_timestamp() + interval 330 minute, w)) < 60 and"
-                                   " abs(timestampdiff(second, utc_timestamp(), s)) < 60 and"
-                                   " abs(i - unix_timestamp()) < 60 and t like concat(utc_date(), '_T%%Z') = 0 and"
-                                   " t like concat(year(utc_date()), '-%%T%%Z') and"
-                                   " d = date(w) from write_now"), "1");
+    assert_string_equal(
+        native_ask(world.native,
+                   "select abs(timestampdiff(second, utc_timestamp() + interval 330 minute, w)) < 60 and"
+                   " abs(timestampdiff(second, utc_timestamp(), s)) < 60 and"
+                   " abs(i - unix_timestamp()) < 60 and t like concat(utc_date(), '_T%%Z') = 0 and"
+                   " t like concat(year(utc_date()), '-%%T%%Z') and"
+                   " d = date(w) from write_now"),
+        "1");
 }
 
 static void next_time_is_at_least_one_unit_above(void **state)
 {
     (void)state;
     static const char *const columns[] = {"datetime", "datetime(3)", "timestamp(6) null", "date"};
-    static const char *const above[] = {"2037-01-01 00:00:01", "2037-01-01 00:00:00.001", "2037-01-01 00:00:00.000001",
-                                        "2037-01-02"};
+    static const char *const above[] = {"2037-01-01 00:00:01", "2037-01-01 00:00:00.001",
+                                        "2037-01-01 00:00:00.000001", "2037-01-02"};
     for (size_t i = 0; i < 4; i++) {
         char definition[100];
         snprintf(definition, sizeof definition, "id int primary key, v %s", columns[i]);
@@ -919,9 +1035,11 @@ static void next_time_is_at_least_one_unit_above(void **state)
         for (int id = 1; id <= 3; id++)
             write_special(target, pair(id, NULL), false, &special, 1);
         assert_string_equal(native_ask(world.native, "select v from write_next where id = 1"), above[i]);
-        assert_string_equal(native_ask(world.native, "select count(*) from write_next where id > 1 and"
-                                       " v between utc_timestamp() - interval 2 day and utc_timestamp() + interval 1 day"),
-                            "2");
+        assert_string_equal(
+            native_ask(world.native,
+                       "select count(*) from write_next where id > 1 and"
+                       " v between utc_timestamp() - interval 2 day and utc_timestamp() + interval 1 day"),
+            "2");
     }
 }
 
@@ -929,8 +1047,9 @@ static void next_time_is_at_least_one_unit_above(void **state)
 static void automatic_time_of_change_keeps_working(void **state)
 {
     (void)state;
-    remake("write_auto", "id int primary key, v varchar(20), c timestamp(6) not null default current_timestamp(6)"
-                         " on update current_timestamp(6)");
+    remake("write_auto",
+           "id int primary key, v varchar(20), c timestamp(6) not null default current_timestamp(6)"
+           " on update current_timestamp(6)");
     struct target *target = target_of("write_auto");
     target->column_count = 2;
     struct row *rows[] = {pair(1, "a")};
@@ -970,7 +1089,8 @@ static void check_sweep(const struct key_case *c)
     check_ok(driver_mysql.sync_begin(world.conn, target, "s", &world.err));
     check_ok(driver_mysql.sync_lock(world.conn, target, true, &state, world.arena, &world.err));
     struct receipt receipt = {.request_id = "r", .digest = "d", .answer = "{}"};
-    check_ok(driver_mysql.sync_add(world.conn, target, &state, buf_text(&list), list.len, &receipt, &world.err));
+    check_ok(
+        driver_mysql.sync_add(world.conn, target, &state, buf_text(&list), list.len, &receipt, &world.err));
     struct sweep sweep = {.target = target, .kind = SWEEP_DELETE, .sequence_id = "s"};
     check_ok(driver_mysql.sweep(world.conn, &sweep, 10, &left, &total, &world.err));
     commit();
@@ -1016,7 +1136,8 @@ static void seen_key_outside_of_the_character_set_is_no_other(void **state)
     world_run("insert into write_latin values ('?', 1), ('\xc3\xa6', 2)");
     struct target *target = target_of("write_latin");
     uint64_t left, total;
-    struct sweep sweep = {.target = target, .kind = SWEEP_COUNT, .seen = "[\n[\"\xf0\x9f\x98\x80\"],\n[\"\xc3\xa6\"]]"};
+    struct sweep sweep = {
+        .target = target, .kind = SWEEP_COUNT, .seen = "[\n[\"\xf0\x9f\x98\x80\"],\n[\"\xc3\xa6\"]]"};
     begin();
     check_ok(driver_mysql.sweep(world.conn, &sweep, 10, &left, &total, &world.err));
     assert_int_equal(left, 1);

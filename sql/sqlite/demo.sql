@@ -1,7 +1,8 @@
 -- A small shop to try sesam-sql on: sqlite3 demo.db < demo.sql
 --
--- Customers are never deleted but marked (is_deleted), and orders have a key of two columns. Each row keeps
--- the time of its last change (updated_at), in UTC with milliseconds. Triggers see to that, whoever writes.
+-- Customers are never deleted but marked (is_deleted), and orders have a key of two columns. Each row of both keeps
+-- the time of its last change (updated_at), in UTC with milliseconds, and customers count their changes (version).
+-- Triggers see to that, whoever writes. Products are a plain list that another system keeps.
 
 -- Readers do not wait for writers in this mode, nor writers for readers. The file remembers it.
 PRAGMA journal_mode = WAL;
@@ -16,6 +17,7 @@ CREATE TABLE customers (
     credit     REAL    NOT NULL DEFAULT 0,
     logo       BLOB,
     is_deleted INTEGER NOT NULL DEFAULT 0 CHECK (is_deleted IN (0, 1)),
+    version    INTEGER NOT NULL DEFAULT 1,
     updated_at TEXT    NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now'))
 );
 
@@ -29,6 +31,12 @@ CREATE TABLE orders (
     PRIMARY KEY (customer_id, order_number)
 );
 
+CREATE TABLE products (
+    number TEXT PRIMARY KEY NOT NULL,
+    name   TEXT NOT NULL,
+    price  REAL NOT NULL
+);
+
 -- What sesam-sql reads by: the updated column, then the key. (The id of customers is the row's own number,
 -- which every index of SQLite ends with.)
 CREATE INDEX customers_updated ON customers (updated_at);
@@ -40,6 +48,13 @@ CREATE TRIGGER customers_touch AFTER UPDATE OF name, email, country, credit, log
 WHEN new.updated_at IS old.updated_at
 BEGIN
     UPDATE customers SET updated_at = max(old.updated_at, strftime('%Y-%m-%d %H:%M:%f', 'now')) WHERE id = new.id;
+END;
+
+-- Only for those who did not count by themselves.
+CREATE TRIGGER customers_count AFTER UPDATE OF name, email, country, credit, logo, is_deleted ON customers
+WHEN new.version IS old.version
+BEGIN
+    UPDATE customers SET version = old.version + 1 WHERE id = new.id;
 END;
 
 CREATE TRIGGER orders_touch AFTER UPDATE OF status, amount, note ON orders
@@ -80,5 +95,11 @@ INSERT INTO orders (customer_id, order_number, status, amount, note, updated_at)
     (6, 1, 'open',      10250,   'two buses',                   '2024-06-17 11:11:11.111'),
     (7, 1, 'open',      0.3,     NULL,                          '2024-06-18 12:00:00.000'),
     (8, 1, 'sent',      64,      '~ without sugar',             '2024-07-01 07:00:00.000');
+
+INSERT INTO products (number, name, price) VALUES
+    ('A-1', 'Anchor',      1250),
+    ('B-1', 'Buoy, red',   89.5),
+    ('B-2', 'Buoy, green', 89.5),
+    ('C-1', 'Compass',     429);
 
 COMMIT;

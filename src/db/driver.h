@@ -260,6 +260,14 @@ struct sweep {
     const struct special *live;    /* SPECIAL_VALUE */
 };
 
+/* The tables of full syncs, and whether the role may make those and the sink's. */
+enum may { MAY, MAY_NOT, MAY_UNKNOWN };
+struct tables {
+    bool there;      /* those of full syncs are; mend is of rights on them then */
+    enum may may;    /* make tables in the sink's schema */
+    struct buf mend; /* statements, each a line; the caller's to free */
+};
+
 struct driver {
     const char *type; /* as in the configuration: "postgresql" */
     unsigned features;
@@ -373,6 +381,16 @@ struct driver {
     /* Outside of a transaction: runs them; a table that is there stays as it is. ERR_DATABASE with them as hint where
      * the role may not. */
     int (*create)(struct conn *conn, const struct config_sink *sink, struct err *err);
+
+    /* What a role lacks, for people to mend. Both outside of a transaction. */
+
+    /* Appends the statements, each a line, that give the role what the sink needs on its table. Where no statement
+     * could it is ERR_DATABASE. */
+    int (*rights)(struct conn *conn, const struct config_sink *sink, const struct target *target, struct buf *mend,
+                  struct err *err);
+    /* target NULL: the sink's table is not there. */
+    int (*tables)(struct conn *conn, const struct config_sink *sink, const struct target *target, struct tables *tables,
+                  struct err *err);
 
     /* The SQL of the state's tables, for people to run. */
     const char *state_sql;

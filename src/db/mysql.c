@@ -268,13 +268,25 @@ static int set_session(struct conn *conn, struct err *err)
                : 0;
 }
 
+/* MariaDB's server has it from 10.2, a proxy before it may not. */
+static bool has_bulk(MYSQL *mysql)
+{
+#if LIBRARY_MARIADB
+    unsigned long more = 0;
+    return !mariadb_get_infov(mysql, MARIADB_CONNECTION_EXTENDED_SERVER_CAPABILITIES, &more) &&
+           more & MARIADB_CLIENT_STMT_BULK_OPERATIONS >> 32;
+#else
+    (void)mysql;
+    return false;
+#endif
+}
+
 static void name_server(struct conn *conn)
 {
     const char *info = mysql_get_server_info(conn->mysql);
     conn->mariadb = strstr(info, "MariaDB") != NULL;
     const char *version = strncmp(info, "5.5.5-", 6) == 0 ? info + 6 : info; /* for old replicas */
-    /* The library offers it, and tells at the first use if the server does not have it. */
-    conn->bulk = LIBRARY_MARIADB && conn->mariadb && mysql_get_server_version(conn->mysql) >= 100207;
+    conn->bulk = has_bulk(conn->mysql);
     snprintf(conn->server, sizeof conn->server, "%s %.*s", conn->mariadb ? "MariaDB" : "MySQL",
              (int)strcspn(version, "-"), version);
 }
@@ -424,5 +436,7 @@ const struct driver driver_mysql = {
     .sweep = mydb_sweep,
     .create_sql = mydb_create_sql,
     .create = mydb_create,
+    .rights = mydb_rights,
+    .tables = mydb_tables,
     .state_sql = sql_mysql_state,
 };

@@ -289,6 +289,12 @@ void mydb_put_schema(struct buf *out, const struct target *target);
 int mydb_create_sql(struct conn *conn, const struct config_sink *sink, struct buf *sql, struct err *err);
 int mydb_create(struct conn *conn, const struct config_sink *sink, struct err *err);
 
+/* What the role lacks, see driver.h. */
+int mydb_rights(struct conn *conn, const struct config_sink *sink, const struct target *target, struct buf *mend,
+                struct err *err);
+int mydb_tables(struct conn *conn, const struct config_sink *sink, const struct target *target,
+                struct tables *tables, struct err *err);
+
 /* Prepares and executes a statement; its rows, if any, are to be read. */
 int mydb_execute_on(struct conn *conn, MYSQL_STMT *stmt, struct mydb_statement *statement, const char *what,
                     struct err *err);

@@ -1,5 +1,5 @@
-/* The values of many rows as parameters: each place has an array of what is bound, in the type in which the server
- * takes it as it is. */
+/* The values of many rows as parameters: each place has an array of what is bound, in the type in which the
+ * server takes it as it is. */
 #include "db/mysql.h"
 
 #include <stdlib.h>
@@ -192,8 +192,8 @@ static int set_uuid(struct mydb_array *array, struct arena *arena, size_t row, c
     return set_text(array, row, arena_copy(arena, text, len), len, err);
 }
 
-int mydb_array_set(struct mydb_arrays *arrays, struct mydb_array *array, size_t row, const struct value *value,
-                   struct err *err)
+int mydb_array_set(struct mydb_arrays *arrays, struct mydb_array *array, size_t row,
+                   const struct value *value, struct err *err)
 {
     array->nulls[row] = value->kind == KIND_NULL;
     if (value->kind == KIND_NULL)
@@ -230,7 +230,8 @@ size_t mydb_array_size(const struct mydb_arrays *arrays, size_t row)
     size_t size = 0;
     for (size_t i = 0; i < arrays->count; i++) {
         const struct mydb_array *array = &arrays->items[i];
-        size += 12 + (array->lengths ? array->lengths[row] : 0); /* a length or a number, and whether it is NULL */
+        size += 12 +
+                (array->lengths ? array->lengths[row] : 0); /* a length or a number, and whether it is NULL */
     }
     return size;
 }
@@ -258,7 +259,8 @@ static void bind_array(const struct mydb_array *array, size_t row, bool bulk, MY
     bind->buffer_length = text && !bulk ? array->lengths[row] : 0;
     bind->is_null = &array->nulls[row];
 #if LIBRARY_MARIADB
-    if (bulk) /* a NULL is STMT_INDICATOR_NULL, which is 1, and anything else STMT_INDICATOR_NONE, which is 0 */
+    if (bulk) /* a NULL is STMT_INDICATOR_NULL, which is 1, and anything else STMT_INDICATOR_NONE, which is 0
+               */
         bind->u.indicator = (char *)&array->nulls[row];
 #endif
 }

@@ -10,7 +10,15 @@
 
 /* What a field is fetched as. */
 enum fetch {
-    FETCH_INT, FETCH_UINT, FETCH_FLOAT, FETCH_DOUBLE, FETCH_TIME, FETCH_CLOCK, FETCH_BITS, FETCH_UUID, FETCH_LIST,
+    FETCH_INT,
+    FETCH_UINT,
+    FETCH_FLOAT,
+    FETCH_DOUBLE,
+    FETCH_TIME,
+    FETCH_CLOCK,
+    FETCH_BITS,
+    FETCH_UUID,
+    FETCH_LIST,
     FETCH_TEXT,
 };
 
@@ -92,9 +100,9 @@ static void bind_fixed(struct cell *cell, MYSQL_BIND *bind)
         bind->buffer_length = sizeof cell->bits;
         break;
     default:
-        bind->buffer_type = cell->fetch == FETCH_CLOCK        ? MYSQL_TYPE_TIME
-                            : cell->kind == KIND_DATE         ? MYSQL_TYPE_DATE
-                                                              : MYSQL_TYPE_DATETIME;
+        bind->buffer_type = cell->fetch == FETCH_CLOCK ? MYSQL_TYPE_TIME
+                            : cell->kind == KIND_DATE  ? MYSQL_TYPE_DATE
+                                                       : MYSQL_TYPE_DATETIME;
         bind->buffer = &cell->time;
         bind->buffer_length = sizeof cell->time;
     }
@@ -247,8 +255,8 @@ static int set_value(struct cell *cell, struct value *value, struct err *err)
         mydb_from_time(&cell->time, cell->kind, cell->column->digits, cell->text, value);
         return 0;
     case FETCH_CLOCK:
-        *value = value_text(KIND_TEXT, cell->text,
-                            mydb_time_text(&cell->time, cell->column->digits, cell->text));
+        *value =
+            value_text(KIND_TEXT, cell->text, mydb_time_text(&cell->time, cell->column->digits, cell->text));
         return 0;
     case FETCH_UUID:
         if (iso_parse_uuid(cell->bytes, cell->len, cell->text))

@@ -29,8 +29,8 @@ static int set_integer(const struct column *column, const char *text, struct val
 }
 
 /* As it is stored, also what no calendar knows, or in ISO 8601: with a zone, an instant. */
-static int set_time(const struct conn *conn, const struct column *column, const char *text, struct value *value,
-                    struct err *err)
+static int set_time(const struct conn *conn, const struct column *column, const char *text,
+                    struct value *value, struct err *err)
 {
     MYSQL_TIME time;
     struct iso_time iso;
@@ -58,8 +58,8 @@ static int set_uuid(const struct column *column, const char *text, struct arena 
     return iso_parse_uuid(text, strlen(text), bytes) ? misfit(column, err) : 0;
 }
 
-static int set_text(const struct conn *conn, const struct column *column, const char *text, struct arena *arena,
-                    struct value *value, struct err *err)
+static int set_text(const struct conn *conn, const struct column *column, const char *text,
+                    struct arena *arena, struct value *value, struct err *err)
 {
     switch (column->kind) {
     case KIND_INT:

@@ -1,5 +1,5 @@
-/* What a table's columns take, for those who write: how long, how many digits, who else fills it; and in which
- * type a part of a key is sent. */
+/* What a table's columns take, for those who write: how long, how many digits, who else fills it; and in
+ * which type a part of a key is sent. */
 #include "db/mysql.h"
 
 #include <stdlib.h>
@@ -184,8 +184,8 @@ void mydb_facts(struct column *column, const MYSQL_FIELD *field, const struct my
     column->identity = strcasestr(extra, "auto_increment");
     column->defaulted = has_default(column, facts);
     column->element_kind = column->kind == KIND_LIST ? KIND_TEXT : KIND_NULL;
-    column->normalised = native_json || column->number == MYSQL_TYPE_GEOMETRY ||
-                         column->modifier & (MYDB_INET4 | MYDB_INET6);
+    column->normalised =
+        native_json || column->number == MYSQL_TYPE_GEOMETRY || column->modifier & (MYDB_INET4 | MYDB_INET6);
     column->exact = is_exact(column, facts->collation);
     column->cast = key_type(column, facts->collation, arena);
 }

@@ -1,5 +1,5 @@
-/* Looks for the rows of a table that have the keys of other rows: a statement for some hundred thousand bytes of
- * keys, joined with the table by the key's index in the order of the keys. */
+/* Looks for the rows of a table that have the keys of other rows: a statement for some hundred thousand bytes
+ * of keys, joined with the table by the key's index in the order of the keys. */
 #include "db/mysql.h"
 
 #include <stdio.h>
@@ -21,7 +21,8 @@ struct mydb_find {
 };
 
 /* FOR ORDINALITY's column. */
-static const struct column ordinal = {.name = "n", .type = "int", .kind = KIND_INT, .number = MYSQL_TYPE_LONG};
+static const struct column ordinal = {
+    .name = "n", .type = "int", .kind = KIND_INT, .number = MYSQL_TYPE_LONG};
 
 static const struct column *column_at(const struct target *target, size_t i)
 {
@@ -50,7 +51,7 @@ static void put_normalised(struct buf *out, const struct column *column, size_t 
         buf_printf(out, ", ST_AsText(ST_GeomFromText(k.v%zu))", i);
     else
         buf_printf(out, ", CAST(k.v%zu AS %s)", i,
-                   column->kind == KIND_JSON                ? "JSON"
+                   column->kind == KIND_JSON       ? "JSON"
                    : column->modifier & MYDB_INET6 ? "INET6"
                                                    : "INET4");
 }
@@ -175,8 +176,8 @@ static int execute(struct conn *conn, struct mydb_find *find, struct err *err)
     return 0;
 }
 
-int mydb_find_open(struct conn *conn, const struct target *target, const struct row *const *rows, size_t count,
-                   enum find_mode mode, struct err *err)
+int mydb_find_open(struct conn *conn, const struct target *target, const struct row *const *rows,
+                   size_t count, enum find_mode mode, struct err *err)
 {
     mydb_thread();
     struct mydb_find *find = conn->find = calloc(1, sizeof *find);

@@ -46,7 +46,8 @@ static bool is_label(const char *from, const char *to, const char *text, size_t 
 
 /* The label that the text means, as it was declared: its number from 1, or 0. One that is written just so is
  * preferred; blanks at the end are none of a label. */
-static unsigned find_label(const struct column *column, const char *text, size_t len, const char **from, const char **to)
+static unsigned find_label(const struct column *column, const char *text, size_t len, const char **from,
+                           const char **to)
 {
     while (len && text[len - 1] == ' ')
         len--;
@@ -65,7 +66,8 @@ unsigned mydb_enum_number(const struct column *column, const char *text, size_t 
     return find_label(column, text, len, &from, &to);
 }
 
-static int set_label(struct value *value, const char *from, const char *to, struct arena *arena, struct err *err)
+static int set_label(struct value *value, const char *from, const char *to, struct arena *arena,
+                     struct err *err)
 {
     char *label = arena_alloc(arena, (size_t)(to - from) + 1);
     size_t len = 0;
@@ -92,9 +94,8 @@ static int fit_set(const struct column *column, struct value *value, struct aren
     const char *from, *to, *at = column->type;
     for (size_t i = 0; i < value->list.count; i++) {
         const struct value *item = &value->list.items[i];
-        unsigned number = item->kind == KIND_TEXT
-                              ? find_label(column, item->text.bytes, item->text.len, &from, &to)
-                              : 0;
+        unsigned number =
+            item->kind == KIND_TEXT ? find_label(column, item->text.bytes, item->text.len, &from, &to) : 0;
         if (!number || number > LABELS_MAX)
             return err_set(err, ERR_VALUE, "has a member that is not one of %s", column->type);
         members |= UINT64_C(1) << (number - 1);
@@ -129,8 +130,9 @@ static int fit_bits(const struct column *column, const struct value *value, stru
 {
     if (column->number != MYSQL_TYPE_BIT || value->kind != KIND_UINT || !column->bits || column->bits > 63)
         return 0;
-    return value->natural >> column->bits ? err_set(err, ERR_VALUE, "has more than the column's %u bits", column->bits)
-                                          : 0;
+    return value->natural >> column->bits
+               ? err_set(err, ERR_VALUE, "has more than the column's %u bits", column->bits)
+               : 0;
 }
 
 static bool is_finite(const struct value *value)
@@ -187,8 +189,8 @@ static double power_of_ten(unsigned exponent)
     return power;
 }
 
-/* What FLOAT(m,d) and DOUBLE(m,d) make of a number when it is stored: the part behind the point is rounded to d
- * digits as a double, which is not always the nearest to these digits. */
+/* What FLOAT(m,d) and DOUBLE(m,d) make of a number when it is stored: the part behind the point is rounded to
+ * d digits as a double, which is not always the nearest to these digits. */
 static double round_as_stored(double given, double scale)
 {
     static const double no_fraction = 4503599627370496.0; /* 2^52: from there on all are whole */
@@ -218,7 +220,8 @@ static int fit_digits(const struct column *column, struct value *value, struct a
     double given = column->single ? (double)strtof(copy, NULL) : strtod(copy, NULL);
     double stored = round_as_stored(given, power_of_ten(digits));
     double most = power_of_ten(width - digits) - 1 / power_of_ten(digits);
-    if (distance(stored, 0) > most || distance(stored, given) > distance(given, 0) * (column->single ? 1e-6 : 1e-14))
+    if (distance(stored, 0) > most ||
+        distance(stored, given) > distance(given, 0) * (column->single ? 1e-6 : 1e-14))
         return err_set(err, ERR_VALUE, "has more digits than %s keeps", column->type);
     len = column->single ? shortest_float((float)stored, text) : shortest_double(stored, text);
     const char *kept = arena_copy(arena, text, len);
@@ -252,7 +255,8 @@ static int fit_time(const struct column *column, struct value *value, struct are
             len--;
         digits = (size_t)(bytes + len - point) - 1;
         if (digits > column->digits)
-            return err_set(err, ERR_VALUE, "has more than the column's %u digits of a second", column->digits);
+            return err_set(err, ERR_VALUE, "has more than the column's %u digits of a second",
+                           column->digits);
         len -= digits ? 0 : 1;
     }
     if (!mydb_parse_time(bytes, len, &time) ||
@@ -278,7 +282,8 @@ static int fit_timestamp(const struct column *column, const struct value *value,
 }
 
 /* Dates of no calendar, as the server writes them: with the column's digits. */
-static int fit_zero_date(const struct column *column, struct value *value, struct arena *arena, struct err *err)
+static int fit_zero_date(const struct column *column, struct value *value, struct arena *arena,
+                         struct err *err)
 {
     MYSQL_TIME time;
     struct value again;

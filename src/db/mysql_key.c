@@ -1,7 +1,7 @@
-/* Keys on their way to the server, as one JSON text that JSON_TABLE takes apart into the columns' own types and
- * collations, so that it is the server that says which keys are the same. MariaDB has it from 10.6, MySQL from
- * 8.0.4. What MySQL's differs in: it knows no COLLATE in a column of JSON_TABLE before 8.0.31, so that stands where
- * the part is used; UUID and INET are MariaDB's types. */
+/* Keys on their way to the server, as one JSON text that JSON_TABLE takes apart into the columns' own types
+ * and collations, so that it is the server that says which keys are the same. MariaDB has it from 10.6, MySQL
+ * from 8.0.4. What MySQL's differs in: it knows no COLLATE in a column of JSON_TABLE before 8.0.31, so that
+ * stands where the part is used; UUID and INET are MariaDB's types. */
 #include "db/mysql.h"
 
 #include <inttypes.h>
@@ -57,8 +57,8 @@ static void put_hex(struct buf *out, const char *bytes, size_t len)
 static void put_time(struct buf *out, const struct value *value)
 {
     char text[ISO_SIZE];
-    size_t len = value->kind == KIND_DATE ? iso_date(text, value->integer)
-                                          : iso_datetime(text, value->integer, 6, "");
+    size_t len =
+        value->kind == KIND_DATE ? iso_date(text, value->integer) : iso_datetime(text, value->integer, 6, "");
     if (value->kind == KIND_DATETIME)
         text[10] = ' ';
     put_string(out, text, len);
@@ -130,13 +130,15 @@ int mydb_check_key(const struct target *target, struct err *err)
     return 0;
 }
 
-void mydb_put_keys(struct buf *out, const struct target *target, const char *source, bool strict, const char *more)
+void mydb_put_keys(struct buf *out, const struct target *target, const char *source, bool strict,
+                   const char *more)
 {
     buf_printf(out, "JSON_TABLE(%s, '$[*]' COLUMNS (n FOR ORDINALITY", source);
     for (size_t i = 0; i < target->relation->key_count; i++) {
         const char *type = part_column(target, i)->cast, *collate = strstr(type, " COLLATE ");
         int len = (int)(collate ? (size_t)(collate - type) : strlen(type));
-        buf_printf(out, ", k%zu %.*s PATH '$[%zu]'%s", i, len, type, i, strict ? " ERROR ON EMPTY ERROR ON ERROR" : "");
+        buf_printf(out, ", k%zu %.*s PATH '$[%zu]'%s", i, len, type, i,
+                   strict ? " ERROR ON EMPTY ERROR ON ERROR" : "");
     }
     buf_printf(out, "%s)) AS k", more);
 }
@@ -144,7 +146,8 @@ void mydb_put_keys(struct buf *out, const struct target *target, const char *sou
 /* The character set of a collation is what its name begins with; NULL where texts come in it. */
 static const char *narrow_set(const struct column *column, int *len)
 {
-    const char *collate = strstr(column->cast, " COLLATE "), *set = collate ? collate + strlen(" COLLATE ") : NULL;
+    const char *collate = strstr(column->cast, " COLLATE "),
+               *set = collate ? collate + strlen(" COLLATE ") : NULL;
     *len = set ? (int)strcspn(set, "_") : 0;
     return set && strncmp(set, "utf8mb4_", 8) != 0 ? set : NULL;
 }
@@ -174,8 +177,9 @@ void mydb_put_kept(struct buf *out, const struct target *target)
         int len;
         const char *set = narrow_set(part_column(target, i), &len);
         if (set)
-            buf_printf(out, " AND CONVERT(CONVERT(k.k%zu USING %.*s) USING utf8mb4) = k.k%zu COLLATE utf8mb4_bin", i,
-                       len, set, i);
+            buf_printf(out,
+                       " AND CONVERT(CONVERT(k.k%zu USING %.*s) USING utf8mb4) = k.k%zu COLLATE utf8mb4_bin",
+                       i, len, set, i);
     }
 }
 

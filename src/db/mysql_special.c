@@ -42,9 +42,9 @@ static bool is_plain_text(const struct column *column)
            !(column->modifier & (MYDB_ENUM | MYDB_DOCUMENT | MYDB_INET4 | MYDB_INET6));
 }
 
-/* The statement's time, with no more digits than the column keeps: the server would round it up. */
-static int put_now(struct conn *conn, struct buf *out, const struct column *column, struct value *value, bool *bound,
-                   struct err *err)
+/* The statement's time, with no more digits than the column keeps: MySQL would round it up. */
+static int put_now(struct conn *conn, struct buf *out, const struct column *column, struct value *value,
+                   bool *bound, struct err *err)
 {
     switch (column->kind) {
     case KIND_DATE:
@@ -82,8 +82,8 @@ static int put_next_time(struct conn *conn, struct buf *out, const char *prefix,
     if (column->kind == KIND_DATE)
         buf_puts(out, " + INTERVAL 1 DAY, DATE'1970-01-02'))");
     else
-        buf_printf(out, " + INTERVAL %.*s MICROSECOND, TIMESTAMP'1970-01-02 00:00:00'))", 7 - (int)column->digits,
-                   "1000000");
+        buf_printf(out, " + INTERVAL %.*s MICROSECOND, TIMESTAMP'1970-01-02 00:00:00'))",
+                   7 - (int)column->digits, "1000000");
     return 0;
 }
 
@@ -95,7 +95,8 @@ static int put_next(struct conn *conn, struct buf *out, const char *prefix, cons
         return prefix ? put_next_time(conn, out, prefix, column, value, bound, err)
                       : put_now(conn, out, column, value, bound, err);
     if (column->kind != KIND_INT && column->kind != KIND_UINT && column->kind != KIND_DECIMAL)
-        return err_set(err, ERR_DATABASE, "column '%s', a %s, counts no versions", column->name, column->type);
+        return err_set(err, ERR_DATABASE, "column '%s', a %s, counts no versions", column->name,
+                       column->type);
     if (!prefix) {
         buf_puts(out, column->defaulted ? "DEFAULT" : "1");
         return 0;

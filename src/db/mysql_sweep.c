@@ -1,6 +1,7 @@
-/* What a full sync leaves over. The keys that were seen go into a temporary table that has the key's own types and
- * its index, then those of the rows that are not among them into another; only these rows are locked, and deleted or
- * marked. So the work grows with the number of keys and not with its square, and other rows stay free. */
+/* What a full sync leaves over. The keys that were seen go into a temporary table that has the key's own
+ * types and its index, then those of the rows that are not among them into another; only these rows are
+ * locked, and deleted or marked. So the work grows with the number of keys and not with its square, and other
+ * rows stay free. */
 #include "db/mysql.h"
 
 #include <stdio.h>
@@ -62,7 +63,8 @@ static void put_parts(const struct sweeping *s, struct buf *out, const char *pre
         buf_printf(out, "%s%sk%zu", i ? ", " : "", prefix, i);
 }
 
-static int bind_constant(const struct sweeping *s, struct mydb_statement *statement, const struct special *special)
+static int bind_constant(const struct sweeping *s, struct mydb_statement *statement,
+                         const struct special *special)
 {
     struct value value;
     return mydb_constant(s->conn, column_of(s, special), &special->value, s->arena, &value, s->err) ||
@@ -218,8 +220,8 @@ static int count_all(struct sweeping *s, uint64_t *total)
     buf_printf(&statement.sql, "SELECT COUNT(*) FROM %s AS t WHERE TRUE", s->target->relation->from);
     int failed = put_scope(s, &statement);
     MYSQL_STMT *stmt = failed ? NULL : mysql_stmt_init(s->conn->mysql);
-    static const struct column number = {.name = "count", .type = "bigint", .kind = KIND_INT,
-                                         .number = MYSQL_TYPE_LONGLONG};
+    static const struct column number = {
+        .name = "count", .type = "bigint", .kind = KIND_INT, .number = MYSQL_TYPE_LONGLONG};
     static const struct column *const columns[] = {&number};
     struct mydb_cells *cells = mydb_cells_new(columns, 1, s->what, s->err);
     const struct value *row;
@@ -239,8 +241,8 @@ static int count_all(struct sweeping *s, uint64_t *total)
     return failed ? -1 : 0;
 }
 
-/* Appends the rows that are left, in the order of the key, and the table by the key's index. What changed meanwhile
- * is looked at again: this reads what is there now. */
+/* Appends the rows that are left, in the order of the key, and the table by the key's index. What changed
+ * meanwhile is looked at again: this reads what is there now. */
 static int put_rest(struct sweeping *s, struct mydb_statement *statement)
 {
     put_temporary(s, &statement->sql, "sesam_sql_rest AS r STRAIGHT_JOIN ");
@@ -270,8 +272,8 @@ static int put_mark(struct sweeping *s, struct mydb_statement *statement, const 
     bool bound;
     mydb_column_name(&statement->sql, "t.", column_of(s, special));
     buf_puts(&statement->sql, " = ");
-    if (mydb_put_special(s->conn, &statement->sql, "t.", s->target->relation, special, s->arena, &value, &bound,
-                         s->err))
+    if (mydb_put_special(s->conn, &statement->sql, "t.", s->target->relation, special, s->arena, &value,
+                         &bound, s->err))
         return -1;
     return bound ? mydb_bind_value(statement, column_of(s, special), &value, s->err) : 0;
 }
@@ -301,11 +303,13 @@ static int add_lists(struct sweeping *s)
     const struct sweep *sweep = s->sweep;
     if (sweep->sequence_id && add_sequence(s))
         return -1;
-    return sweep->seen ? mydb_each_part(sweep->seen, strlen(sweep->seen), s->conn->packet, s->err, add_list, s) : 0;
+    return sweep->seen
+               ? mydb_each_part(sweep->seen, strlen(sweep->seen), s->conn->packet, s->err, add_list, s)
+               : 0;
 }
 
-/* A letter that the column's character set lacks would fail a strict INSERT, where such a key is just none of any
- * row. */
+/* A letter that the column's character set lacks would fail a strict INSERT, where such a key is just none of
+ * any row. */
 static int add_lossy_lists(struct sweeping *s)
 {
     struct err *err = s->err;

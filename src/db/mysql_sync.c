@@ -1,8 +1,8 @@
 /* The state of full syncs, in tables beside the target: see sql/mysql/state.sql.
  *
- * Who locks whom: a transaction locks the one row of its table and sink, shared or exclusively, and only then does
- * anything else. Without tables, or without the row, there is nothing to lock: a transaction that found none counts as
- * one from before the first sequence, also if it commits while that runs. */
+ * Who locks whom: a transaction locks the one row of its table and sink, shared or exclusively, and only then
+ * does anything else. Without tables, or without the row, there is nothing to lock: a transaction that found
+ * none counts as one from before the first sequence, also if it commits while that runs. */
 #include "db/mysql.h"
 
 #include <stdio.h>
@@ -53,7 +53,9 @@ static int bind_number(struct mydb_statement *statement, uint64_t number, struct
 
 static int bind_sink(struct mydb_statement *statement, const struct target *target, struct err *err)
 {
-    return bind_bytes(statement, target->relation->title, err) || bind_bytes(statement, target->sink, err) ? -1 : 0;
+    return bind_bytes(statement, target->relation->title, err) || bind_bytes(statement, target->sink, err)
+               ? -1
+               : 0;
 }
 
 static int open_statement(struct mydb_statement *statement, const struct target *target, const char *sql,
@@ -80,8 +82,8 @@ static const char *about(const struct target *target, char what[160])
 }
 
 /* Executes it when all was bound, and closes it. */
-static int finish(struct conn *conn, struct mydb_statement *statement, const struct target *target, int failed,
-                  struct err *err)
+static int finish(struct conn *conn, struct mydb_statement *statement, const struct target *target,
+                  int failed, struct err *err)
 {
     char what[160];
     if (!failed)
@@ -91,9 +93,10 @@ static int finish(struct conn *conn, struct mydb_statement *statement, const str
     return failed ? -1 : 0;
 }
 
-/* Runs a statement about the sink: its last two parameters are the target and the sink, those before are texts. */
-static int run(struct conn *conn, const struct target *target, const char *sql, const char *first, const char *second,
-               struct err *err)
+/* Runs a statement about the sink: its last two parameters are the target and the sink, those before are
+ * texts. */
+static int run(struct conn *conn, const struct target *target, const char *sql, const char *first,
+               const char *second, struct err *err)
 {
     struct mydb_statement statement;
     int failed = open_statement(&statement, target, sql, err);
@@ -108,12 +111,13 @@ static int run(struct conn *conn, const struct target *target, const char *sql, 
 
 enum { FIELDS_MAX = 5 };
 
-/* Reads the first row of what the statement gives, all fields as text into arena (NULL is NULL). Returns 1, 0 when
- * there is none, or -1; *number is the error's. */
+/* Reads the first row of what the statement gives, all fields as text into arena (NULL is NULL). Returns 1, 0
+ * when there is none, or -1; *number is the error's. */
 static int ask(struct conn *conn, struct mydb_statement *statement, const char *what, size_t count,
                const char *fields[FIELDS_MAX], struct arena *arena, unsigned *number, struct err *err)
 {
-    static const struct column text = {.name = "state", .type = "text", .kind = KIND_BYTES, .number = MYSQL_TYPE_BLOB};
+    static const struct column text = {
+        .name = "state", .type = "text", .kind = KIND_BYTES, .number = MYSQL_TYPE_BLOB};
     static const struct column *const columns[FIELDS_MAX] = {&text, &text, &text, &text, &text};
     MYSQL_STMT *stmt = mysql_stmt_init(conn->mysql);
     struct mydb_cells *cells = mydb_cells_new(columns, count, what, err);
@@ -155,11 +159,13 @@ static int tables_missing(const struct target *target, struct err *err)
     mydb_put_schema(&schema, target);
     schema.len -= schema.len ? 1 : 0;
     const char *name = buf_text(&schema);
-    err_hint(err,
-             "let somebody who may run what 'sesam-sql ddl mysql' prints in database %s (tables sesam_sql_sync,"
-             " sesam_sql_request, sesam_sql_retired), and GRANT SELECT, INSERT, UPDATE, DELETE on them TO the role; or"
-             " GRANT CREATE, SELECT, INSERT, UPDATE, DELETE ON %s.* TO the role",
-             name ? name : "?", name ? name : "?");
+    err_hint(
+        err,
+        "let somebody who may run what 'sesam-sql ddl mysql' prints in database %s (tables sesam_sql_sync,"
+        " sesam_sql_request, sesam_sql_retired), and GRANT SELECT, INSERT, UPDATE, DELETE on them TO the "
+        "role; or"
+        " GRANT CREATE, SELECT, INSERT, UPDATE, DELETE ON %s.* TO the role",
+        name ? name : "?", name ? name : "?");
     buf_free(&schema);
     return -1;
 }
@@ -172,9 +178,11 @@ static int have_tables(struct conn *conn, const struct target *target, struct er
     unsigned number = 0;
     struct err own = {0};
     char what[160];
-    int got = open_statement(&statement, target,
-                             "SELECT CAST(1 AS BINARY) FROM %sesam_sql_sync, %sesam_sql_request, %sesam_sql_retired"
-                             " LIMIT 0", err);
+    int got =
+        open_statement(&statement, target,
+                       "SELECT CAST(1 AS BINARY) FROM %sesam_sql_sync, %sesam_sql_request, %sesam_sql_retired"
+                       " LIMIT 0",
+                       err);
     if (!got)
         got = ask(conn, &statement, about(target, what), 1, fields, statement.arena, &number, &own);
     close_statement(&statement);
@@ -230,7 +238,8 @@ static int make_row(struct conn *conn, const struct target *target, struct err *
     char what[160];
     if (mydb_run(conn, "START TRANSACTION READ WRITE", about(target, what), err))
         return -1;
-    int failed = run(conn, target, "INSERT IGNORE INTO %sesam_sql_sync (target, sink) VALUES (?, ?)", NULL, NULL, err);
+    int failed =
+        run(conn, target, "INSERT IGNORE INTO %sesam_sql_sync (target, sink) VALUES (?, ?)", NULL, NULL, err);
     conn->doomed = false;
     return mydb_run(conn, failed ? "ROLLBACK" : "COMMIT", about(target, what), err) || failed ? -1 : 0;
 }
@@ -245,8 +254,9 @@ static int have_row(struct conn *conn, const struct target *target, struct err *
     int got = open_statement(&statement, target,
                              "SELECT sink FROM %sesam_sql_sync WHERE target = ? AND sink = ?", err);
     if (!got)
-        got = bind_sink(&statement, target, err) ? -1
-              : ask(conn, &statement, about(target, what), 1, fields, statement.arena, &number, err);
+        got = bind_sink(&statement, target, err)
+                  ? -1
+                  : ask(conn, &statement, about(target, what), 1, fields, statement.arena, &number, err);
     close_statement(&statement);
     return got;
 }
@@ -270,19 +280,25 @@ static int lock_row(struct conn *conn, const struct target *target, bool exclusi
     struct mydb_statement statement;
     const char *fields[FIELDS_MAX];
     char what[160];
-    int got = open_statement(&statement, target,
-                             "SELECT sequence_id, request_id, CAST(is_open AS BINARY), CAST(requests AS BINARY),"
-                             " CAST(entities AS BINARY) FROM %sesam_sql_sync WHERE target = ? AND sink = ?", err);
+    int got =
+        open_statement(&statement, target,
+                       "SELECT sequence_id, request_id, CAST(is_open AS BINARY), CAST(requests AS BINARY),"
+                       " CAST(entities AS BINARY) FROM %sesam_sql_sync WHERE target = ? AND sink = ?",
+                       err);
     buf_puts(&statement.sql, exclusive ? " FOR UPDATE" : " LOCK IN SHARE MODE");
     if (!got)
-        got = bind_sink(&statement, target, err) ? -1
-              : ask(conn, &statement, about(target, what), FIELDS_MAX, fields, arena, number, err);
+        got = bind_sink(&statement, target, err)
+                  ? -1
+                  : ask(conn, &statement, about(target, what), FIELDS_MAX, fields, arena, number, err);
     close_statement(&statement);
     memset(state, 0, sizeof *state);
     if (got <= 0)
         return got;
-    *state = (struct sync_state){.exists = true, .open = number_of(fields[2]), .sequence_id = fields[0],
-                                 .request_id = fields[1], .requests = number_of(fields[3]),
+    *state = (struct sync_state){.exists = true,
+                                 .open = number_of(fields[2]),
+                                 .sequence_id = fields[0],
+                                 .request_id = fields[1],
+                                 .requests = number_of(fields[3]),
                                  .entities = number_of(fields[4])};
     return 1;
 }
@@ -297,7 +313,8 @@ int mydb_sync_lock(struct conn *conn, const struct target *target, bool exclusiv
     if (got < 0 && is_absent(number))
         return 0;
     if (!got && exclusive) {
-        if (run(conn, target, "INSERT IGNORE INTO %sesam_sql_sync (target, sink) VALUES (?, ?)", NULL, NULL, err))
+        if (run(conn, target, "INSERT IGNORE INTO %sesam_sql_sync (target, sink) VALUES (?, ?)", NULL, NULL,
+                err))
             return -1;
         got = lock_row(conn, target, true, state, arena, &number, &own);
     }
@@ -318,7 +335,8 @@ int mydb_sync_receipt(struct conn *conn, const struct target *target, const char
     memset(receipt, 0, sizeof *receipt);
     int got = open_statement(&statement, target,
                              "SELECT request_id, digest, CAST(answer AS BINARY) FROM %sesam_sql_request"
-                             " WHERE sequence_id = ? AND request_id = ? AND target = ? AND sink = ?", err);
+                             " WHERE sequence_id = ? AND request_id = ? AND target = ? AND sink = ?",
+                             err);
     if (!got)
         got = bind_bytes(&statement, sequence_id, err) || bind_bytes(&statement, request_id, err) ||
                       bind_sink(&statement, target, err)
@@ -339,10 +357,12 @@ int mydb_sync_is_over(struct conn *conn, const struct target *target, const char
     unsigned number = 0;
     char what[160];
     struct err own = {0};
-    int got = open_statement(&statement, target,
-                             "SELECT sequence_id FROM %sesam_sql_retired WHERE sequence_id = ? AND target = ? AND sink = ?"
-                             " UNION ALL SELECT sequence_id FROM %sesam_sql_sync"
-                             " WHERE sequence_id = ? AND target = ? AND sink = ? AND is_open = 0", &own);
+    int got = open_statement(
+        &statement, target,
+        "SELECT sequence_id FROM %sesam_sql_retired WHERE sequence_id = ? AND target = ? AND sink = ?"
+        " UNION ALL SELECT sequence_id FROM %sesam_sql_sync"
+        " WHERE sequence_id = ? AND target = ? AND sink = ? AND is_open = 0",
+        &own);
     for (int i = 0; i < 2 && !got; i++)
         got = bind_bytes(&statement, sequence_id, &own) || bind_sink(&statement, target, &own);
     if (!got)
@@ -364,28 +384,32 @@ int mydb_sync_begin(struct conn *conn, const struct target *target, const char *
         "INSERT IGNORE INTO %sesam_sql_retired (target, sink, sequence_id, retired)"
         " SELECT target, sink, sequence_id, UTC_TIMESTAMP(6) FROM %sesam_sql_sync"
         " WHERE sequence_id IS NOT NULL AND target = ? AND sink = ?",
-        "DELETE FROM %sesam_sql_retired WHERE retired < UTC_TIMESTAMP(6) - INTERVAL 7 DAY AND target = ? AND sink = ?",
+        "DELETE FROM %sesam_sql_retired WHERE retired < UTC_TIMESTAMP(6) - INTERVAL 7 DAY AND target = ? AND "
+        "sink = ?",
         "DELETE FROM %sesam_sql_request WHERE target = ? AND sink = ?",
     };
     for (size_t i = 0; i < sizeof before / sizeof *before; i++)
         if (run(conn, target, before[i], NULL, NULL, err))
             return -1;
-    return run(conn, target,
-               "INSERT INTO %sesam_sql_sync (sequence_id, is_open, started, changed, target, sink)"
-               " VALUES (?, 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), ?, ?) ON DUPLICATE KEY UPDATE"
-               " sequence_id = VALUES(sequence_id), is_open = 1, request_id = NULL, requests = 0, entities = 0,"
-               " started = VALUES(started), changed = VALUES(changed)",
-               sequence_id, NULL, err);
+    return run(
+        conn, target,
+        "INSERT INTO %sesam_sql_sync (sequence_id, is_open, started, changed, target, sink)"
+        " VALUES (?, 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), ?, ?) ON DUPLICATE KEY UPDATE"
+        " sequence_id = VALUES(sequence_id), is_open = 1, request_id = NULL, requests = 0, entities = 0,"
+        " started = VALUES(started), changed = VALUES(changed)",
+        sequence_id, NULL, err);
 }
 
 /* What follows on a list that is too long for one statement: the receipt is in the first. */
-static int add_part(struct conn *conn, const struct target *target, const struct sync_state *state, const char *seen,
-                    size_t seen_len, const struct receipt *receipt, struct err *err)
+static int add_part(struct conn *conn, const struct target *target, const struct sync_state *state,
+                    const char *seen, size_t seen_len, const struct receipt *receipt, struct err *err)
 {
     struct mydb_statement statement;
-    int failed = open_statement(&statement, target,
-                                "INSERT INTO %sesam_sql_request (sequence_id, n, request_id, digest, answer, seen, target,"
-                                " sink) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", err);
+    int failed = open_statement(
+        &statement, target,
+        "INSERT INTO %sesam_sql_request (sequence_id, n, request_id, digest, answer, seen, target,"
+        " sink) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        err);
     failed = failed || bind_bytes(&statement, state->sequence_id, err) ||
              (receipt ? bind_number(&statement, state->requests, err) : bind_bytes(&statement, NULL, err)) ||
              bind_bytes(&statement, receipt ? receipt->request_id : NULL, err) ||
@@ -456,8 +480,8 @@ static int add(void *arg, const char *part, size_t len, struct err *err)
     return failed;
 }
 
-int mydb_sync_add(struct conn *conn, const struct target *target, const struct sync_state *state, const char *seen,
-                  size_t seen_len, const struct receipt *receipt, struct err *err)
+int mydb_sync_add(struct conn *conn, const struct target *target, const struct sync_state *state,
+                  const char *seen, size_t seen_len, const struct receipt *receipt, struct err *err)
 {
     struct adding adding = {.conn = conn, .target = target, .state = state, .receipt = receipt};
     struct mydb_statement statement;
@@ -465,9 +489,11 @@ int mydb_sync_add(struct conn *conn, const struct target *target, const struct s
         return -1;
     if (!receipt)
         return 0;
-    int failed = open_statement(&statement, target,
-                                "UPDATE %sesam_sql_sync SET request_id = ?, entities = entities + ?, requests = requests + 1,"
-                                " changed = UTC_TIMESTAMP(6) WHERE target = ? AND sink = ?", err);
+    int failed = open_statement(
+        &statement, target,
+        "UPDATE %sesam_sql_sync SET request_id = ?, entities = entities + ?, requests = requests + 1,"
+        " changed = UTC_TIMESTAMP(6) WHERE target = ? AND sink = ?",
+        err);
     failed = failed || bind_bytes(&statement, receipt->request_id, err) ||
              bind_number(&statement, count_items(seen, seen_len), err) || bind_sink(&statement, target, err);
     return finish(conn, &statement, target, failed, err);
@@ -475,12 +501,15 @@ int mydb_sync_add(struct conn *conn, const struct target *target, const struct s
 
 int mydb_sync_end(struct conn *conn, const struct target *target, const char *sequence_id, struct err *err)
 {
-    return run(conn, target, "DELETE FROM %sesam_sql_request WHERE request_id IS NULL AND target = ? AND sink = ?", NULL,
+    return run(conn, target,
+               "DELETE FROM %sesam_sql_request WHERE request_id IS NULL AND target = ? AND sink = ?", NULL,
                NULL, err) ||
-                   run(conn, target, "UPDATE %sesam_sql_request SET seen = NULL WHERE target = ? AND sink = ?", NULL, NULL,
+                   run(conn, target,
+                       "UPDATE %sesam_sql_request SET seen = NULL WHERE target = ? AND sink = ?", NULL, NULL,
                        err) ||
                    run(conn, target,
-                       "UPDATE %sesam_sql_sync SET is_open = 0, changed = UTC_TIMESTAMP(6) WHERE sequence_id = ?"
+                       "UPDATE %sesam_sql_sync SET is_open = 0, changed = UTC_TIMESTAMP(6) WHERE sequence_id "
+                       "= ?"
                        " AND target = ? AND sink = ?",
                        sequence_id, NULL, err)
                ? -1

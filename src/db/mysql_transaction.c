@@ -8,7 +8,8 @@
 enum { LIMIT_MAX = 86400, PACKET_LEAST = 64 * 1024, PACKET_MOST = 4 * 1024 * 1024 };
 
 /* The first field of the one row, as text into answer. */
-static int ask(struct conn *conn, const char *sql, char *answer, size_t size, const char *what, struct err *err)
+static int ask(struct conn *conn, const char *sql, char *answer, size_t size, const char *what,
+               struct err *err)
 {
     if (mydb_run(conn, sql, what, err))
         return -1;
@@ -62,8 +63,8 @@ static unsigned whole_seconds(double seconds)
     return seconds < LIMIT_MAX ? (unsigned)(seconds + 0.999) : LIMIT_MAX;
 }
 
-/* Read committed, so that a row which was waited for is read as it is now, and what does not match is not kept
- * locked. The characteristics are of this transaction only: a session is read only and repeatable. */
+/* Read committed, so that a row which was waited for is read as it is now, and what does not match is not
+ * kept locked. The characteristics are of this transaction only: a session is read only and repeatable. */
 int mydb_begin(struct conn *conn, bool write, double seconds, struct err *err)
 {
     static const char what[] = "cannot begin a transaction";
@@ -101,7 +102,8 @@ int mydb_rollback(struct conn *conn)
     return mydb_run(conn, "ROLLBACK", "cannot roll back", NULL);
 }
 
-/* The server wants a statement's values in one packet; half of what it takes leaves room for what we do not count. */
+/* The server wants a statement's values in one packet; half of what it takes leaves room for what we do not
+ * count. */
 int mydb_packet(struct conn *conn, struct err *err)
 {
     char answer[32] = "";

@@ -1,8 +1,8 @@
 /* Writes rows, within a transaction. Values are bound as what they are, never written into the statement.
  *
- * MariaDB takes the values of many rows with one execution (bulk binding): four times as fast as a text with all of
- * them, and for updates more. MySQL has no such thing: there an insert has as many rows of parameters as a statement
- * may have, and an update or delete is executed for each row. */
+ * MariaDB takes the values of many rows with one execution (bulk binding): four times as fast as a text with
+ * all of them, and for updates more. MySQL has no such thing: there an insert has as many rows of parameters
+ * as a statement may have, and an update or delete is executed for each row. */
 #include "db/mysql.h"
 
 #include <stdio.h>
@@ -60,7 +60,8 @@ static int add_special(struct job *job, const struct special *special)
     if (mydb_put_special(job->conn, &job->sql, job->verb == VERB_INSERT ? NULL : "", relation, special,
                          job->arrays.arena, &value, &bound, job->err))
         return -1;
-    struct mydb_array *array = bound ? mydb_array_add(&job->arrays, &relation->columns[special->column], job->err) : NULL;
+    struct mydb_array *array =
+        bound ? mydb_array_add(&job->arrays, &relation->columns[special->column], job->err) : NULL;
     if (bound && !array)
         return -1;
     for (size_t i = 0; bound && i < write->row_count; i++)
@@ -173,16 +174,18 @@ static void set_column(struct job *job, const char *message)
 static int stmt_failed(struct job *job, MYSQL_STMT *stmt)
 {
     job->fault->duplicate = mydb_is_duplicate(mydb_stmt_number(job->conn, stmt));
-    job->fault->key = job->fault->duplicate &&
-                      mydb_is_key(job->write->target->relation, mysql_stmt_error(stmt));
+    job->fault->key =
+        job->fault->duplicate && mydb_is_key(job->write->target->relation, mysql_stmt_error(stmt));
     set_column(job, mysql_stmt_error(stmt));
     return mydb_stmt_failed(job->conn, stmt, job->what, job->err);
 }
 
-/* Even a strict session only warns where it rounds a decimal, and of some other ways to make another value. */
+/* Even a strict session only warns where it rounds a decimal, and of some other ways to make another value.
+ */
 static bool alters_value(unsigned long number)
 {
-    static const unsigned numbers[] = {1048, 1264, 1265, 1292, 1364, 1366, 1406, 1411, 1441, 1690, 1762, 1906};
+    static const unsigned numbers[] = {1048, 1264, 1265, 1292, 1364, 1366,
+                                       1406, 1411, 1441, 1690, 1762, 1906};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (number == numbers[i])
             return true;
@@ -205,7 +208,8 @@ static int check_warnings(struct job *job)
         char name[200] = "?";
         set_column(job, row[2]);
         mydb_error_column(row[2], name, sizeof name);
-        failed = err_set(job->err, ERR_VALUE, "%s: the server would have stored another value in column '%s' (warning %lu)",
+        failed = err_set(job->err, ERR_VALUE,
+                         "%s: the server would have stored another value in column '%s' (warning %lu)",
                          job->what, name, number);
     }
     if (rows)
@@ -220,8 +224,8 @@ static int check_affected(struct job *job, uint64_t affected, size_t rows)
     if (job->verb == VERB_INSERT)
         return err_set(job->err, ERR_INTERNAL, "%s: %llu of %zu rows were inserted", job->what,
                        (unsigned long long)affected, rows);
-    return err_set(job->err, ERR_RACE, "%s: %llu of %zu rows were there", job->what, (unsigned long long)affected,
-                   rows);
+    return err_set(job->err, ERR_RACE, "%s: %llu of %zu rows were there", job->what,
+                   (unsigned long long)affected, rows);
 }
 
 /* executing */
@@ -342,16 +346,16 @@ static int run_many(struct job *job)
     return failed;
 }
 
-/* The server does not tell which of many rows it refused, or not which of them altogether. So everything is taken
- * back and written once more, row by row, up to the one that fails. */
+/* The server does not tell which of many rows it refused, or not which of them altogether. So everything is
+ * taken back and written once more, row by row, up to the one that fails. */
 static void find_fault(struct job *job)
 {
     struct err first = *job->err, *err = job->err;
     struct fault known = *job->fault;
     struct err again = {0};
     job->err = &again;
-    bool found = !mydb_run(job->conn, "ROLLBACK TO SAVEPOINT sesam_sql_write", job->what, &again) && run_singles(job) &&
-                 job->fault->row != SIZE_MAX;
+    bool found = !mydb_run(job->conn, "ROLLBACK TO SAVEPOINT sesam_sql_write", job->what, &again) &&
+                 run_singles(job) && job->fault->row != SIZE_MAX;
     job->err = err;
     *err = found || again.code == ERR_LOST ? again : first;
     if (!found)
@@ -365,8 +369,9 @@ static int check_sizes(struct job *job)
     for (size_t i = 0; i < job->write->row_count; i++)
         if (mydb_array_size(&job->arrays, i) > most) {
             job->fault->row = i;
-            err_set(job->err, ERR_VALUE, "%s: a row is larger than the %zu bytes that the server takes at once",
-                    job->what, job->conn->packet_most);
+            err_set(job->err, ERR_VALUE,
+                    "%s: a row is larger than the %zu bytes that the server takes at once", job->what,
+                    job->conn->packet_most);
             return err_hint(job->err, "raise the server's max_allowed_packet");
         }
     return 0;

@@ -347,5 +347,7 @@ const struct driver driver_postgresql = {
     .sweep = postgres_sweep,
     .create_sql = postgres_create_sql,
     .create = postgres_create,
+    .rights = postgres_rights,
+    .tables = postgres_tables,
     .state_sql = sql_postgresql_state,
 };

@@ -180,4 +180,10 @@ int postgres_sweep(struct conn *conn, const struct sweep *sweep, uint64_t enough
 int postgres_create_sql(struct conn *conn, const struct config_sink *sink, struct buf *sql, struct err *err);
 int postgres_create(struct conn *conn, const struct config_sink *sink, struct err *err);
 
+/* What the role lacks, see driver.h. */
+int postgres_rights(struct conn *conn, const struct config_sink *sink, const struct target *target, struct buf *mend,
+                    struct err *err);
+int postgres_tables(struct conn *conn, const struct config_sink *sink, const struct target *target,
+                    struct tables *tables, struct err *err);
+
 #endif

@@ -402,5 +402,7 @@ const struct driver driver_sqlite = {
     .sweep = sqlite_sweep,
     .create_sql = sqlite_create_sql,
     .create = sqlite_create,
+    .rights = sqlite_rights,
+    .tables = sqlite_tables,
     .state_sql = sql_sqlite_state,
 };

@@ -168,6 +168,12 @@ void sqlite_seen_end(struct seen *seen);
 int sqlite_create_sql(struct conn *conn, const struct config_sink *sink, struct buf *sql, struct err *err);
 int sqlite_create(struct conn *conn, const struct config_sink *sink, struct err *err);
 
+/* What the role lacks, see driver.h. */
+int sqlite_rights(struct conn *conn, const struct config_sink *sink, const struct target *target, struct buf *mend,
+                  struct err *err);
+int sqlite_tables(struct conn *conn, const struct config_sink *sink, const struct target *target,
+                  struct tables *tables, struct err *err);
+
 /* Rows that wait in a temporary file, which has no name and ends with the spool: written once, then read
  * once. Holds one row in memory. Fails with ERR_AWAY when the disk is full. */
 struct spool;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "ops/check_sink.h"
 #include "pull/request.h"
 
 struct check {
@@ -10,12 +11,17 @@ struct check {
     bool worn; /* a read left the connection in no state to be used again */
 };
 
+void check_problem(FILE *out, const struct err *err)
+{
+    fprintf(out, "  PROBLEM: %s\n", err->text);
+    if (err->hint[0])
+        fprintf(out, "           %s\n", err->hint);
+}
+
 static void problem(struct check *check, const struct err *err)
 {
     check->problems++;
-    fprintf(check->out, "  PROBLEM: %s\n", err->text);
-    if (err->hint[0])
-        fprintf(check->out, "           %s\n", err->hint);
+    check_problem(check->out, err);
 }
 
 static void check_system(struct check *check, struct db *db)
@@ -288,7 +294,8 @@ static void check_source(struct check *check, struct source *source)
     pool_give(db->pool, NULL, conn, check->worn || err.code ? "a check failed on it" : NULL);
 }
 
-unsigned check_run(const struct config *config, struct db *dbs, struct source **sources, FILE *out)
+unsigned check_run(const struct config *config, struct db *dbs, struct source **sources, struct sink **sinks,
+                   FILE *out)
 {
     struct check check = {.out = out};
     for (size_t i = 0; i < config->system_count; i++)
@@ -296,7 +303,7 @@ unsigned check_run(const struct config *config, struct db *dbs, struct source **
     for (size_t i = 0; i < config->source_count; i++)
         check_source(&check, sources[i]);
     for (size_t i = 0; i < config->sink_count; i++)
-        fprintf(out, "sink %s: this version does not push yet\n", config->sinks[i].name);
+        check.problems += check_sink(sinks[i], out);
     if (check.problems)
         fprintf(out, "%u problem%s\n", check.problems, check.problems == 1 ? "" : "s");
     else

@@ -8,8 +8,13 @@
 #include "config/config.h"
 #include "db/db.h"
 #include "pull/source.h"
+#include "push/sink.h"
 
 /* Writes the report to out and returns the number of problems. */
-unsigned check_run(const struct config *config, struct db *dbs, struct source **sources, FILE *out);
+unsigned check_run(const struct config *config, struct db *dbs, struct source **sources, struct sink **sinks,
+                   FILE *out);
+
+/* Writes one problem, with what mends it. */
+void check_problem(FILE *out, const struct err *err);
 
 #endif

@@ -8,10 +8,13 @@
 
 enum { CONFLICTS_LISTED = 100 };
 
+/* While the database looks for the rows of one chunk, the next is made ready. */
 struct work {
     struct apply *apply;
-    struct chunk chunk;
-    size_t from; /* of the chunk's first piece in the batch */
+    struct chunk chunks[2];
+    struct chunk *chunk, *next;
+    size_t from;    /* of the chunk's first piece in the batch */
+    bool has_next;
 };
 
 /* finding */
@@ -20,9 +23,9 @@ struct work {
 static size_t collect(struct work *work, const struct row **rows, bool (*wanted)(const struct work *, const struct piece *))
 {
     size_t count = 0;
-    for (size_t i = 0; i < work->chunk.count; i++)
-        if (wanted(work, &work->chunk.pieces[i]))
-            rows[count++] = &work->chunk.pieces[i].taken.row;
+    for (size_t i = 0; i < work->chunk->count; i++)
+        if (wanted(work, &work->chunk->pieces[i]))
+            rows[count++] = &work->chunk->pieces[i].taken.row;
     return count;
 }
 
@@ -35,8 +38,8 @@ static bool is_any(const struct work *work, const struct piece *piece)
 
 static bool differs_in_normalised(const struct work *work, const struct piece *piece)
 {
-    for (size_t i = 0; i < work->chunk.shape->target.column_count; i++)
-        if (piece->differs[i] && work->chunk.shape->takers[i].accept.column->normalised)
+    for (size_t i = 0; i < work->chunk->shape->target.column_count; i++)
+        if (piece->differs[i] && work->chunk->shape->takers[i].accept.column->normalised)
             return true;
     return false;
 }
@@ -46,9 +49,27 @@ static bool differs_in_normalised(const struct work *work, const struct piece *p
 static bool needs_lock(const struct work *work, const struct piece *piece)
 {
     bool writes = piece->fate == FATE_UPDATE || piece->fate == FATE_ERASE || piece->fate == FATE_MARK;
-    if (writes && !(work->chunk.driver->features & (FEATURE_STAMP | FEATURE_ONE_WRITER)))
+    if (writes && !(work->chunk->driver->features & (FEATURE_STAMP | FEATURE_ONE_WRITER)))
         return true;
     return !piece->taken.deleted && (writes || piece->fate == FATE_CONFLICT) && differs_in_normalised(work, piece);
+}
+
+static int take_chunk(struct work *work, struct chunk *chunk, size_t from, struct err *err)
+{
+    const struct batch *batch = work->apply->batch;
+    size_t most = from >= work->apply->isolate ? 1 : CHUNK_ROWS;
+    arena_reset(chunk->arena);
+    chunk->count = 0;
+    return from < batch->count ? piece_take(chunk, batch->entries + from, batch->count - from, most, err) : 0;
+}
+
+/* Once a chunk. */
+static int take_ahead(struct work *work, struct err *err)
+{
+    if (work->has_next)
+        return 0;
+    work->has_next = true;
+    return take_chunk(work, work->next, work->from + work->chunk->count, err);
 }
 
 typedef int found_function(struct chunk *chunk, struct piece *piece, const struct found *found, struct err *err);
@@ -66,14 +87,16 @@ static int find(struct work *work, const struct row *const *rows, size_t count, 
     struct conn *conn = work->apply->conn;
     struct found found;
     int got;
-    if (work->chunk.driver->find_open(conn, &work->chunk.shape->target, rows, count, mode, err))
+    if (work->chunk->driver->find_open(conn, &work->chunk->shape->target, rows, count, mode, err))
         return -1;
-    while ((got = work->chunk.driver->find_next(conn, &found, err)) > 0)
-        if (take(&work->chunk, &work->chunk.pieces[found.row->number], &found, err)) {
+    bool ready = take_ahead(work, err) == 0;
+    got = -1;
+    while (ready && (got = work->chunk->driver->find_next(conn, &found, err)) > 0)
+        if (take(work->chunk, &work->chunk->pieces[found.row->number], &found, err)) {
             got = -1;
             break;
         }
-    if (work->chunk.driver->find_close(conn) && got == 0)
+    if (work->chunk->driver->find_close(conn) && got == 0)
         return err_set(err, ERR_LOST, "the connection broke while rows were looked for");
     return got;
 }
@@ -83,7 +106,7 @@ static int blame_one(struct work *work, const struct piece *piece, size_t column
 /* Fills the fates. */
 static int look(struct work *work, struct err *err)
 {
-    const struct row **rows = arena_array(work->chunk.arena, work->chunk.count, sizeof *rows);
+    const struct row **rows = arena_array(work->chunk->arena, work->chunk->count, sizeof *rows);
     if (!rows)
         return err_memory(err);
     size_t count = collect(work, rows, is_any);
@@ -91,15 +114,15 @@ static int look(struct work *work, struct err *err)
         return -1;
     count = work->apply->look ? 0 : collect(work, rows, needs_lock);
     for (size_t i = 0; i < count; i++)
-        work->chunk.pieces[rows[i]->number].fate = FATE_ABSENT;
+        work->chunk->pieces[rows[i]->number].fate = FATE_ABSENT;
     if (count && find(work, rows, count, FIND_LOCK, piece_judge_found, err)) {
         if (err->code == ERR_VALUE)
-            return blame_one(work, count == 1 ? &work->chunk.pieces[rows[0]->number] : NULL, SIZE_MAX, err);
+            return blame_one(work, count == 1 ? &work->chunk->pieces[rows[0]->number] : NULL, SIZE_MAX, err);
         return -1;
     }
-    for (size_t i = 0; i < work->chunk.count; i++)
-        if (work->chunk.pieces[i].fate == FATE_ABSENT)
-            work->chunk.pieces[i].fate = piece_judge_absent(&work->chunk, &work->chunk.pieces[i]);
+    for (size_t i = 0; i < work->chunk->count; i++)
+        if (work->chunk->pieces[i].fate == FATE_ABSENT)
+            work->chunk->pieces[i].fate = piece_judge_absent(work->chunk, &work->chunk->pieces[i]);
     return 0;
 }
 
@@ -117,7 +140,7 @@ static const char *property_of(const struct sink_shape *shape, size_t column)
 static int blame_one(struct work *work, const struct piece *piece, size_t column, struct err *err)
 {
     struct err why = *err;
-    const char *property = property_of(work->chunk.shape, column);
+    const char *property = property_of(work->chunk->shape, column);
     work->apply->unknown = !piece;
     work->apply->isolate = piece ? work->apply->isolate : work->from;
     if (!piece)
@@ -132,8 +155,8 @@ static int blame_one(struct work *work, const struct piece *piece, size_t column
 /* Columns that an insert need not leave out: without a default, absent is NULL. */
 static void complete_insert(const struct work *work, struct piece *piece)
 {
-    for (size_t i = 0; i < work->chunk.shape->target.column_count; i++) {
-        const struct column *column = work->chunk.shape->takers[i].accept.column;
+    for (size_t i = 0; i < work->chunk->shape->target.column_count; i++) {
+        const struct column *column = work->chunk->shape->takers[i].accept.column;
         if (!column->defaulted && !column->identity)
             piece->taken.given[i] = true;
     }
@@ -153,19 +176,19 @@ static int write_rows(struct work *work, write_function *function, const struct 
         return -1;
     if (fault.row == SIZE_MAX && write->row_count == 1)
         fault.row = 0;
-    const struct piece *piece = fault.row < write->row_count ? &work->chunk.pieces[write->rows[fault.row]->number] : NULL;
+    const struct piece *piece = fault.row < write->row_count ? &work->chunk->pieces[write->rows[fault.row]->number] : NULL;
     return blame_one(work, piece, fault.column, err);
 }
 
 /* Takes the next rows that have this fate and set the same columns, and the union of what they change. */
 static size_t group(struct work *work, enum fate fate, const struct row **rows, size_t *places, size_t *place_count)
 {
-    size_t columns = work->chunk.shape->target.column_count, count = 0;
+    size_t columns = work->chunk->shape->target.column_count, count = 0;
     const struct piece *first = NULL;
-    bool *changed = arena_array(work->chunk.arena, columns, sizeof *changed);
+    bool *changed = arena_array(work->chunk->arena, columns, sizeof *changed);
     *place_count = 0;
-    for (size_t i = 0; changed && i < work->chunk.count; i++) {
-        struct piece *piece = &work->chunk.pieces[i];
+    for (size_t i = 0; changed && i < work->chunk->count; i++) {
+        struct piece *piece = &work->chunk->pieces[i];
         if (piece->fate != fate || piece->grouped)
             continue;
         if (first && memcmp(first->taken.given, piece->taken.given, columns * sizeof *piece->taken.given) != 0)
@@ -186,9 +209,9 @@ static size_t group(struct work *work, enum fate fate, const struct row **rows, 
 static int write_fate(struct work *work, enum fate fate, write_function *function, const struct specials *specials,
                       uint64_t *counter, struct err *err)
 {
-    const struct row **rows = arena_array(work->chunk.arena, work->chunk.count, sizeof *rows);
-    size_t *places = arena_array(work->chunk.arena, work->chunk.shape->target.column_count, sizeof *places), count;
-    struct write write = {.target = &work->chunk.shape->target, .places = places, .rows = rows};
+    const struct row **rows = arena_array(work->chunk->arena, work->chunk->count, sizeof *rows);
+    size_t *places = arena_array(work->chunk->arena, work->chunk->shape->target.column_count, sizeof *places), count;
+    struct write write = {.target = &work->chunk->shape->target, .places = places, .rows = rows};
     if (!rows || !places)
         return err_memory(err);
     if (specials) {
@@ -206,12 +229,12 @@ static int write_fate(struct work *work, enum fate fate, write_function *functio
 
 static int write_pieces(struct work *work, struct err *err)
 {
-    const struct driver *driver = work->chunk.driver;
-    const struct sink_shape *shape = work->chunk.shape;
+    const struct driver *driver = work->chunk->driver;
+    const struct sink_shape *shape = work->chunk->shape;
     struct tally *tally = &work->apply->tally;
-    for (size_t i = 0; i < work->chunk.count; i++)
-        if (work->chunk.pieces[i].fate == FATE_INSERT)
-            complete_insert(work, &work->chunk.pieces[i]);
+    for (size_t i = 0; i < work->chunk->count; i++)
+        if (work->chunk->pieces[i].fate == FATE_INSERT)
+            complete_insert(work, &work->chunk->pieces[i]);
     return write_fate(work, FATE_INSERT, driver->insert, &shape->on_insert, &tally->inserted, err) ||
                    write_fate(work, FATE_UPDATE, driver->update, &shape->on_update, &tally->updated, err) ||
                    write_fate(work, FATE_MARK, driver->update, &shape->on_mark, &tally->deleted, err) ||
@@ -265,7 +288,7 @@ static int note_piece(struct work *work, const struct piece *piece, struct err *
     if (!apply->seen.len)
         buf_putc(&apply->seen, '[');
     apply->seen_count++;
-    return work->chunk.driver->seen(&work->chunk.shape->target, &piece->taken.row, &apply->seen, err);
+    return work->chunk->driver->seen(&work->chunk->shape->target, &piece->taken.row, &apply->seen, err);
 }
 
 static bool was_written(const struct work *work, const struct piece *piece)
@@ -277,29 +300,49 @@ static bool was_written(const struct work *work, const struct piece *piece)
 /* Where there are triggers, what was written is read again: a trigger may have had its own way. */
 static int learn_triggers(struct work *work, struct err *err)
 {
-    if (!work->chunk.shape->relation->triggers)
+    if (!work->chunk->shape->relation->triggers)
         return 0;
-    const struct row **rows = arena_array(work->chunk.arena, work->chunk.count, sizeof *rows);
+    const struct row **rows = arena_array(work->chunk->arena, work->chunk->count, sizeof *rows);
     if (!rows)
         return err_memory(err);
     size_t count = collect(work, rows, was_written);
     return count ? find(work, rows, count, FIND_LOOK, learn, err) : 0;
 }
 
-static int run_chunk(struct work *work, size_t from, struct err *err)
+static int run_chunk(struct work *work, struct err *err)
 {
     struct apply *apply = work->apply;
-    const struct batch *batch = apply->batch;
-    size_t most = from >= apply->isolate ? 1 : CHUNK_ROWS;
-    work->from = from;
-    if (piece_take(&work->chunk, batch->entries + from, batch->count - from, most, err) || look(work, err))
+    work->has_next = false;
+    if (look(work, err))
         return -1;
-    for (size_t i = 0; i < work->chunk.count; i++)
-        if (note_piece(work, &work->chunk.pieces[i], err))
+    for (size_t i = 0; i < work->chunk->count; i++)
+        if (note_piece(work, &work->chunk->pieces[i], err))
             return -1;
     if (apply->look || (apply->tally.conflicts && !apply->skip_conflicts))
         return 0;
     return write_pieces(work, err) || learn_triggers(work, err) ? -1 : 0;
+}
+
+static void turn(struct work *work)
+{
+    struct chunk *done = work->chunk;
+    work->from += done->count;
+    work->chunk = work->next;
+    work->next = done;
+}
+
+static int run_chunks(struct work *work, struct err *err)
+{
+    struct apply *apply = work->apply;
+    if (take_chunk(work, work->chunk, 0, err))
+        return -1;
+    for (; work->chunk->count && !(apply->look && apply->must_write); turn(work)) {
+        if (monotonic_seconds() > apply->deadline)
+            return err_set(err, ERR_BUSY, "not committed within request_timeout");
+        if (run_chunk(work, err))
+            return -1;
+    }
+    return 0;
 }
 
 static int finish(struct apply *apply, struct err *err)
@@ -317,25 +360,21 @@ static int finish(struct apply *apply, struct err *err)
 
 int apply_run(struct apply *apply, struct err *err)
 {
-    struct work work = {.apply = apply};
-    struct chunk *chunk = &work.chunk;
-    *chunk = (struct chunk){
-        .rows = apply->rows,
-        .conn = apply->conn,
-        .shape = apply->rows->shape,
-        .config = sink_config(apply->rows->sink),
-        .driver = sink_db(apply->rows->sink)->driver,
-        .arena = arena_new(),
-    };
-    int failed = chunk->arena ? 0 : err_memory(err);
-    for (size_t from = 0; from < apply->batch->count && !failed; from += chunk->count) {
-        arena_reset(chunk->arena);
-        failed = monotonic_seconds() > apply->deadline
-                     ? err_set(err, ERR_BUSY, "not committed within request_timeout")
-                     : run_chunk(&work, from, err);
-        if (apply->look && apply->must_write)
-            break;
+    struct work work = {.apply = apply, .chunk = &work.chunks[0], .next = &work.chunks[1]};
+    int failed = 0;
+    for (size_t i = 0; i < 2; i++) {
+        work.chunks[i] = (struct chunk){
+            .rows = apply->rows,
+            .conn = apply->conn,
+            .shape = apply->rows->shape,
+            .config = sink_config(apply->rows->sink),
+            .driver = sink_db(apply->rows->sink)->driver,
+            .arena = arena_new(),
+        };
+        failed = work.chunks[i].arena ? failed : err_memory(err);
     }
-    arena_free(chunk->arena);
+    failed = failed || run_chunks(&work, err) ? -1 : 0;
+    for (size_t i = 0; i < 2; i++)
+        arena_free(work.chunks[i].arena);
     return failed ? -1 : finish(apply, err);
 }

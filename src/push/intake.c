@@ -10,6 +10,9 @@
 enum {
     /* Ten requests at once, in a container of 128 MB, shall leave room for the rest. */
     SPOOL_MEMORY = 1 << 20,
+    /* A usual batch of ten thousand, while there is not much else: a file costs a tenth of the time. */
+    SPOOL_MEMORY_ALONE = 4 << 20,
+    HELD_ALONE = 4 << 20,
     /* The gate's mutex is not taken for each byte. */
     GATE_PIECE = 1 << 16,
     /* An entity in the list, and in it a document as deep as those that can be compared with a column's (same.h).
@@ -38,6 +41,7 @@ struct intake {
     size_t *seen; /* by name: the number of the last entity that had it, from 1 */
     size_t seen_room;
     uint64_t bytes;
+    bool hashes;
     struct sha256_ctx hash;
     char digest[2 * SHA256_DIGEST_SIZE + 1];
     struct err failure;
@@ -58,7 +62,7 @@ static int set_up(struct intake *intake)
     const struct json_limits limits = {
         .depth = DEPTH_MOST, .string = intake->listen->max_entity_bytes, .name = NAME_MOST, .number = NUMBER_MOST};
     intake->reader = json_read_new(&limits);
-    intake->spool = spool_new(SPOOL_MEMORY, intake->listen->spool_directory);
+    intake->spool = spool_new(SPOOL_MEMORY_ALONE, intake->listen->spool_directory);
     intake->names = names_new();
     if (!intake->reader || !intake->spool || !intake->names)
         return -1;
@@ -78,6 +82,7 @@ struct intake *intake_new(const struct config_listen *listen, struct gate *gate,
     intake->listen = listen;
     intake->gate = gate;
     intake->cancel = cancel;
+    intake->hashes = true;
     sha256_init(&intake->hash);
     if (set_up(intake)) {
         err_memory(err);
@@ -312,6 +317,13 @@ static void begin_entity(struct intake *intake)
     buf_reset(&intake->record);
 }
 
+static bool is_alone(const struct intake *intake)
+{
+    struct gate_state state;
+    gate_state(intake->gate, &state);
+    return state.held < HELD_ALONE;
+}
+
 static int end_entity(struct intake *intake, struct err *err)
 {
     const struct buf *record = &intake->record;
@@ -323,6 +335,8 @@ static int end_entity(struct intake *intake, struct err *err)
         return large_entity(intake, err);
     const struct entry entry = {spool_size(intake->spool), (uint32_t)record->len, intake->deleted};
     intake->inside = false;
+    if (spool_size(intake->spool) > SPOOL_MEMORY && !is_alone(intake))
+        spool_limit(intake->spool, SPOOL_MEMORY);
     return spool_put(intake->spool, record->data, record->len, err) ? -1 : add_entry(intake, &entry, err);
 }
 
@@ -383,7 +397,8 @@ static int take_bytes(struct intake *intake, const char *data, size_t len, struc
         return err_hint(err, "send fewer entities at once, or raise listen.max_body_bytes");
     }
     intake->bytes += len;
-    sha256_update(&intake->hash, len, (const uint8_t *)data);
+    if (intake->hashes)
+        sha256_update(&intake->hash, len, (const uint8_t *)data);
     /* A record is never longer than the entity was, nor is what the reader holds of it. */
     if (hold(intake, intake->bytes - open_from, err))
         return -1;
@@ -454,6 +469,11 @@ const struct names *intake_names(const struct intake *intake)
 uint64_t intake_bytes(const struct intake *intake)
 {
     return intake->bytes;
+}
+
+void intake_skip_digest(struct intake *intake)
+{
+    intake->hashes = false;
 }
 
 const char *intake_digest(const struct intake *intake)

@@ -45,6 +45,8 @@ const struct entry *intake_entry(const struct intake *intake, size_t number);
 const char *intake_record(struct intake *intake, const struct entry *entry, struct arena *arena, struct err *err);
 const struct names *intake_names(const struct intake *intake);
 uint64_t intake_bytes(const struct intake *intake); /* of the body */
+/* Before the first byte: nobody will ask for the digest, which costs as much as half of the reading. */
+void intake_skip_digest(struct intake *intake);
 /* SHA-256 of the body as it came, in hex (64 characters and a NUL). */
 const char *intake_digest(const struct intake *intake);
 /* The number of the name "_id" among the names. */

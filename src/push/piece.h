@@ -31,8 +31,8 @@ struct chunk {
 
 /* Makes pieces of entries, at most CHUNK_ROWS or most; fills pieces and count. */
 enum {
-    CHUNK_ROWS = 2500,         /* of a statement; enough to make its round trip cheap */
-    CHUNK_BYTES = 1024 * 1024, /* of entities in memory at once, unless one alone is larger */
+    CHUNK_ROWS = 2000,         /* of a statement; enough to make its round trip cheap */
+    CHUNK_BYTES = 640 * 1024,  /* of entities in memory at once, unless one alone is larger */
 };
 int piece_take(struct chunk *chunk, const struct entry *const *entries, size_t count, size_t most, struct err *err);
 

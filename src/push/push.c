@@ -76,6 +76,8 @@ int push_open(struct push **out, struct sink *sink, const struct push_request *r
     push->intake = intake_new(request->listen, request->gate, request->cancel, err);
     if (!push->intake)
         goto failed;
+    if (!push->sequence.chained)
+        intake_skip_digest(push->intake);
     *out = push;
     return 0;
 failed:

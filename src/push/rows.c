@@ -152,10 +152,10 @@ int rows_key(struct rows *rows, const struct entry *entry, struct arena *arena, 
     if (!record)
         return -1;
     memset(values, 0, count * sizeof *values);
-    while (record_next(record, entry->len, &offset, &item))
+    while (!taken.id && record_next(record, entry->len, &offset, &item))
         if (item.name == id_name)
             take_id(&taken, &item);
-    for (offset = 0; record_next(record, entry->len, &offset, &item);) {
+    for (offset = 0; given < count && record_next(record, entry->len, &offset, &item);) {
         int role = rows->roles[item.name];
         if (role < 0 || (size_t)role >= count || item.kind == ITEM_NULL)
             continue;

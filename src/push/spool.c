@@ -22,7 +22,7 @@ struct spool {
     size_t window_len, ahead;
 };
 
-enum { AHEAD_LEAST = 1 << 10, AHEAD_MOST = 1 << 18 };
+enum { AHEAD_LEAST = 1 << 10, AHEAD_MOST = 1 << 18, TAIL_MOST = 1 << 20 };
 
 struct spool *spool_new(size_t memory, const char *folder)
 {
@@ -96,7 +96,17 @@ static int file_tail(struct spool *spool, struct err *err)
     if (spool->tail.len && write_all(spool, spool->tail.data, spool->tail.len, err))
         return -1;
     spool->tail.len = 0;
+    if (spool->memory > TAIL_MOST) { /* from now on it only saves calls */
+        buf_free(&spool->tail);
+        spool->memory = TAIL_MOST;
+    }
     return 0;
+}
+
+void spool_limit(struct spool *spool, size_t memory)
+{
+    if (memory < spool->memory)
+        spool->memory = memory > spool->tail.len ? memory : spool->tail.len;
 }
 
 int spool_put(struct spool *spool, const void *bytes, size_t len, struct err *err)

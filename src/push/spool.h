@@ -16,6 +16,9 @@ struct spool;
 struct spool *spool_new(size_t memory, const char *folder);
 void spool_free(struct spool *spool); /* accepts NULL */
 
+/* Keeps no more than so many bytes in memory from now on, or as many as it has. */
+void spool_limit(struct spool *spool, size_t memory);
+
 /* Appends. A full disk is ERR_BUSY ("no space left ...", hint: spool_directory); -1 leaves it unusable. */
 int spool_put(struct spool *spool, const void *bytes, size_t len, struct err *err);
 uint64_t spool_size(const struct spool *spool);

@@ -212,3 +212,14 @@ def test_role_that_may_not_make_the_table_is_told_the_statement(server, service)
             server.sql(f"grant select, insert, update, delete on made to {system['username']}@'%'")
         assert counts(push(running, "made", [{"_id": "1"}])) == (1, 0, 0, 0)
         running.stop()
+
+
+def test_role_that_may_make_no_tables_is_told_of_the_key_that_is_wrong(server, service):
+    server.sql("create table made (id integer not null primary key)")
+    right = "select, insert, update, delete on " + ("made" if server.type == "postgresql" else "service_test.*")
+    with role(server, right) as system:
+        config = making(server, primary_key=["idd"])
+        config["systems"]["db"] = system
+        running = service(config)
+        assert "idd" in push(running, "made", [{"_id": "1"}]).problem(500)["detail"]
+        running.stop()

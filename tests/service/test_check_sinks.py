@@ -1,0 +1,205 @@
+"""sesam-sql check, for sinks: what it says of a table, and that the SQL it prints mends what it found."""
+
+import contextlib
+
+import pytest
+
+from conftest import create
+from pushing import sinks_of
+
+TABLE = "id integer not null primary key, name {text}, version bigint not null, changed {datetime}"
+ALL = "select, insert, update, delete"
+
+
+def sql_of(done):
+    """The statements that the report prints. Hints stand further to the right."""
+    lines = [line.strip() for line in done.stdout.splitlines() if line.startswith("    ") and line[:11].strip()]
+    text = " ".join(lines)
+    return [statement.strip() for statement in text.split(";") if statement.strip()]
+
+
+def well(done):
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    assert "all is well" in done.stdout
+    return done.stdout
+
+
+def ill(done):
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "PROBLEM" in done.stdout
+    return done.stdout
+
+
+def test_good_sink_is_zero_and_tells_key_columns_and_lock(run, db):
+    create(db, "people", TABLE)
+    told = well(run("check", config=sinks_of(db, people={
+        "table": "people", "optimistic_lock": {"column": "version"}, "properties": {"full_name": "name"},
+        "timestamp": "changed"})))
+    assert "key: id (unique and never NULL)" in told
+    assert "(property full_name)" in told
+    assert "optimistic lock: version" in told and "advanced by 1" in told
+    assert "timestamp: changed" in told
+    columns = next(line for line in told.splitlines() if "columns:" in line)
+    assert "id " in columns and "name " in columns and "version" not in columns and "changed" not in columns
+
+
+def test_tables_of_full_syncs_are_made_by_the_first_or_there(run, db):
+    create(db, "people", TABLE)
+    config = sinks_of(db, people={"table": "people"})
+    assert "the first one makes their tables" in well(run("check", config=config))
+    lines = [line.split("--")[0] for line in run("ddl", db.type).stdout.splitlines()]
+    for statement in "\n".join(lines).split(";"):
+        if statement.strip():
+            db.sql(statement)
+    assert "their tables are there" in well(run("check", config=config))
+
+
+def test_missing_table_is_a_problem_with_the_nearest_name(run, db):
+    create(db, "people", TABLE)
+    assert "people" in ill(run("check", config=sinks_of(db, p={"table": "peeple"}))).replace("peeple", "")
+
+
+def test_missing_table_that_a_request_would_make_is_well_and_is_not_made(run, db):
+    columns = [{"name": "id", "type": "integer", "primary_key": True}, {"name": "v", "type": "string", "index": True}]
+    done = run("check", config=sinks_of(db, made={"table": "made", "schema_definition": columns,
+                                                  "create_table_if_missing": True}))
+    told = well(done)
+    assert "CREATE TABLE IF NOT EXISTS" in told and "the first request makes it" in told
+    with pytest.raises(Exception):
+        db.sql("select * from made")
+    for statement in sql_of(done):
+        db.sql(statement)
+    assert db.sql("select * from made") == []
+
+
+def test_table_without_key_is_mended_by_the_sql_that_is_told(run, db):
+    create(db, "people", "a integer not null, b integer not null, v {text}")
+    done = run("check", config=sinks_of(db, people={"table": "people", "primary_key": ["b", "a"]}))
+    ill(done)
+    for statement in sql_of(done):
+        db.sql(statement)
+    well(run("check", config=sinks_of(db, people={"table": "people", "primary_key": ["b", "a"]})))
+
+
+def test_table_without_any_key_is_told_to_get_one(run, db):
+    create(db, "people", "a integer not null, v {text}")
+    assert "ADD PRIMARY KEY" in ill(run("check", config=sinks_of(db, people={"table": "people"})))
+
+
+def test_column_that_is_named_and_not_there_is_a_problem(run, db):
+    create(db, "people", TABLE)
+    for sink in ({"timestamp": "chanced"}, {"optimistic_lock": {"column": "chanced"}}, {"primary_key": ["chanced"]}):
+        assert "chanced" in ill(run("check", config=sinks_of(db, people={"table": "people", **sink})))
+
+
+def test_every_sink_is_told_although_one_is_bad(run, db):
+    create(db, "people", TABLE)
+    told = ill(run("check", config=sinks_of(db, bad={"table": "nothing"}, good={"table": "people"})))
+    assert "sink good" in told and "1 problem" in told
+
+
+@contextlib.contextmanager
+def role(server, *rights):
+    """The system of a role with these rights."""
+    user, password = "service_test_checker", "checker-11ac"
+    name = user if server.type == "postgresql" else f"{user}@'%'"
+    begin = f"login password '{password}'" if server.type == "postgresql" else f"identified by '{password}'"
+    server.sql(f"create {'role' if server.type == 'postgresql' else 'user'} {name} {begin}")
+    try:
+        for right in rights:
+            server.sql(f"grant {right} to {name}")
+        yield {**server.system(), "username": user, "password": password}
+    finally:
+        if server.type == "postgresql":
+            server.sql(f"drop owned by {user}")
+        server.sql(f"drop {'role' if server.type == 'postgresql' else 'user'} {name}")
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def server(request):
+    database = request.getfixturevalue(request.param)
+    if database.type == "postgresql":
+        database.sql("revoke create on schema public from public")
+    database.dialect = {"text": "text", "datetime": "timestamp(6) null" if database.type == "mysql" else "timestamptz"}
+    return database
+
+
+def config_for(system, **sink):
+    return {"systems": {"db": system}, "sinks": {"people": {"system": "db", "table": "people", **sink}}}
+
+
+@pytest.mark.parametrize("lacking", ["insert", "update", "delete"])
+def test_missing_right_is_told_with_its_grant(run, server, lacking):
+    create(server, "people", TABLE)
+    had = ", ".join(right for right in ALL.split(", ") if right != lacking)
+    making = "create on schema public" if server.type == "postgresql" else "create on service_test.*"
+    with role(server, f"{had} on people", making) as system:
+        done = run("check", config=config_for(system))
+        told = ill(done)
+        assert system["password"] not in told
+        (grant,) = sql_of(done)
+        assert grant.startswith(f"GRANT {lacking.upper()} ON ")
+        server.sql(grant)
+        well(run("check", config=config_for(system)))
+        assert server.sql("select * from people") == []
+
+
+def test_right_to_delete_is_not_wanted_where_nothing_is_deleted(run, server):
+    create(server, "people", TABLE)
+    making = "create on schema public" if server.type == "postgresql" else "create on service_test.*"
+    with role(server, "select, insert, update on people", making) as system:
+        well(run("check", config=config_for(system, deletes="ignore")))
+
+
+def test_column_that_must_be_written_and_is_not_is_a_problem(run, db):
+    create(db, "people", TABLE)
+    config = sinks_of(db, people={"table": "people", "blacklist": ["version"]})
+    assert "'version'" in ill(run("check", config=config))
+    db.sql("drop table people")
+    create(db, "people", TABLE.replace("bigint not null", "bigint not null default 1"))
+    well(run("check", config=config))
+
+
+def test_rights_on_the_columns_that_are_written_are_enough(run, server):
+    create(server, "people", TABLE.replace("bigint not null", "bigint"))
+    making = "create on schema public" if server.type == "postgresql" else "create on service_test.*"
+    with role(server, "select, delete on people", "insert (id, name), update (name) on people", making) as system:
+        well(run("check", config=config_for(system, whitelist=["id", "name"])))
+        ill(run("check", config=config_for(system)))
+
+
+def test_role_that_may_make_no_tables_is_told_so(run, postgresql):
+    postgresql.dialect = {"text": "text", "datetime": "timestamptz"}
+    create(postgresql, "people", TABLE)
+    postgresql.sql("revoke create on schema public from public")
+    with role(postgresql, f"{ALL} on people") as system:
+        done = run("check", config=config_for(system))
+        assert "ddl postgresql" in ill(done)
+        for statement in sql_of(done):
+            postgresql.sql(statement)
+        well(run("check", config=config_for(system)))
+
+
+def test_role_without_rights_on_the_tables_of_full_syncs_is_told_the_grants(run, postgresql):
+    postgresql.dialect = {"text": "text", "datetime": "timestamptz"}
+    create(postgresql, "people", TABLE)
+    lines = [line.split("--")[0] for line in run("ddl", "postgresql").stdout.splitlines()]
+    postgresql.sql("\n".join(lines))
+    with role(postgresql, f"{ALL} on people", f"{ALL} on sesam_sql_sync") as system:
+        done = run("check", config=config_for(system))
+        ill(done)
+        assert len(sql_of(done)) == 2
+        for statement in sql_of(done):
+            postgresql.sql(statement)
+        well(run("check", config=config_for(system)))
+
+
+def test_role_that_may_not_make_the_table_is_told_the_right_or_the_statement(run, postgresql):
+    postgresql.sql("revoke create on schema public from public")
+    columns = [{"name": f"column_{n}", "type": "string", "primary_key": n == 0} for n in range(40)]
+    with role(postgresql) as system:
+        done = run("check", config=config_for(system, schema_definition=columns, create_table_if_missing=True))
+        told = ill(done)
+        assert "column_39" in told
+        postgresql.sql(next(statement for statement in sql_of(done) if statement.startswith("GRANT")))
+        well(run("check", config=config_for(system, schema_definition=columns, create_table_if_missing=True)))
