@@ -59,17 +59,19 @@ def test_column_of_every_type_gives_back_what_it_was_given(db, service, column, 
     ({"type": "decimal", "precision": 4, "scale": 1}, "~f1.25"), ({"type": "string", "allow_null": False}, None)],
     ids=["string", "integer", "decimal", "null"])
 def test_definition_bounds_what_a_server_takes(db, service, column, value):
-    if db.type == "sqlite" and value is not None:
-        pytest.skip("its types have no bounds")
     running = service(making(db, {"name": "c", **column}))
+    if db.type == "sqlite" and value is not None:  # its types have no bounds
+        assert counts(push(running, "made", [{"_id": "1", "c": value}])) == (1, 0, 0, 0)
+        return
     refused(push(running, "made", [{"_id": "1", "c": value}]), "1")
     assert rows(db, "made") == []
 
 
 def test_integers_of_more_than_64_bits_have_a_column(db, service):
-    if db.type == "sqlite":
-        pytest.skip("it has none")
     running = service(making(db, {"name": "c", "type": "integer", "max_value": 1e20}))
+    if db.type == "sqlite":  # it has none
+        refused(push(running, "made", [{"_id": "1", "c": 99999999999999999999}]), "1")
+        return
     push(running, "made", [{"_id": "1", "c": 99999999999999999999}])
     assert only(running)["c"] == "~f99999999999999999999"
 
