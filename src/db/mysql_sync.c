@@ -380,14 +380,14 @@ int mydb_sync_is_over(struct conn *conn, const struct target *target, const char
 
 int mydb_sync_begin(struct conn *conn, const struct target *target, const char *sequence_id, struct err *err)
 {
-    static const char *const before[] = {
-        "INSERT IGNORE INTO %sesam_sql_retired (target, sink, sequence_id, retired)"
-        " SELECT target, sink, sequence_id, UTC_TIMESTAMP(6) FROM %sesam_sql_sync"
-        " WHERE sequence_id IS NOT NULL AND target = ? AND sink = ?",
-        "DELETE FROM %sesam_sql_retired WHERE retired < UTC_TIMESTAMP(6) - INTERVAL 7 DAY AND target = ? AND "
-        "sink = ?",
-        "DELETE FROM %sesam_sql_request WHERE target = ? AND sink = ?",
-    };
+    static const char retire[] = "INSERT IGNORE INTO %sesam_sql_retired (target, sink, sequence_id, retired)"
+                                 " SELECT target, sink, sequence_id, UTC_TIMESTAMP(6) FROM %sesam_sql_sync"
+                                 " WHERE sequence_id IS NOT NULL AND target = ? AND sink = ?";
+    static const char forget[] =
+        "DELETE FROM %sesam_sql_retired"
+        " WHERE retired < UTC_TIMESTAMP() - INTERVAL 7 DAY AND target = ? AND sink = ?";
+    static const char empty[] = "DELETE FROM %sesam_sql_request WHERE target = ? AND sink = ?";
+    static const char *const before[] = {retire, forget, empty};
     for (size_t i = 0; i < sizeof before / sizeof *before; i++)
         if (run(conn, target, before[i], NULL, NULL, err))
             return -1;

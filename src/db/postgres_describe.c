@@ -149,7 +149,7 @@ static PGresult *ask_types(struct describing *d, const PGresult *description)
         " LEFT JOIN pg_catalog.pg_attrdef v ON v.adrelid = a.attrelid AND v.adnum = a.attnum"
         " LEFT JOIN pg_catalog.pg_type own ON own.oid = a.atttypid"
         " ORDER BY f.place",
-        old ? "false" : "a.attgenerated <> ''", old ? "true" : "c.collisdeterministic");
+        old ? "a.attidentity = 'a'" : "a.attgenerated <> '' OR a.attidentity = 'a'", old ? "true" : "c.collisdeterministic");
     struct buf lists[4] = {{0}};
     array_literals(description, lists);
     PGresult *types = NULL;

@@ -67,6 +67,32 @@ static int check_fraction(const struct column *column, const struct value *value
     return 0;
 }
 
+/* "now" is another time whenever it is asked, so only what sources send is taken: 12:30:00, 12:30:00.5+01. */
+static bool is_clock(const struct value *value)
+{
+    size_t colons = 0;
+    for (size_t i = 0; i < value->text.len; i++) {
+        char c = value->text.bytes[i];
+        if (!((c >= '0' && c <= '9') || strchr(":.+-", c)) || c == '\0')
+            return false;
+        colons += c == ':';
+    }
+    return colons > 0 && value->text.bytes[0] >= '0' && value->text.bytes[0] <= '9';
+}
+
+/* money rounds in silence, and its separators are the locale's. Sources send two decimals; more digits behind the last
+ * separator would be rounded, or be thousands. */
+static int check_money(const struct value *value, struct err *err)
+{
+    const char *text = value->text.bytes;
+    size_t digits = 0, at = value->text.len;
+    while (at && text[at - 1] >= '0' && text[at - 1] <= '9')
+        at--, digits++;
+    if (at && (text[at - 1] == '.' || text[at - 1] == ',') && digits > 2)
+        return err_set(err, ERR_VALUE, "has more decimals than money keeps, or thousands without decimals");
+    return 0;
+}
+
 static unsigned kept_digits(const struct column *column)
 {
     /* An interval's modifier has the fields above its digits. */
@@ -121,8 +147,13 @@ static int fit_scalar(const struct column *column, unsigned type, struct value *
     case PG_TIMESTAMP:
     case PG_TIMESTAMPTZ:
         return check_time(column, type, value, err);
+    case PG_MONEY:
+        return is_text(value) ? check_money(value, err) : 0;
     case PG_TIME:
     case PG_TIMETZ:
+        if (is_text(value) && !is_clock(value))
+            return no_time(column, err);
+        return is_text(value) ? check_fraction(column, value, kept_digits(column), err) : 0;
     case PG_INTERVAL:
         return is_text(value) ? check_fraction(column, value, kept_digits(column), err) : 0;
     default:

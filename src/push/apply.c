@@ -49,7 +49,7 @@ static bool differs_in_normalised(const struct work *work, const struct piece *p
 static bool needs_lock(const struct work *work, const struct piece *piece)
 {
     bool writes = piece->fate == FATE_UPDATE || piece->fate == FATE_ERASE || piece->fate == FATE_MARK;
-    if (writes && !(work->chunk->driver->features & (FEATURE_STAMP | FEATURE_ONE_WRITER)))
+    if (writes && (work->apply->lock || !(work->chunk->driver->features & (FEATURE_STAMP | FEATURE_ONE_WRITER))))
         return true;
     return !piece->taken.deleted && (writes || piece->fate == FATE_CONFLICT) && differs_in_normalised(work, piece);
 }
@@ -103,6 +103,13 @@ static int find(struct work *work, const struct row *const *rows, size_t count, 
 
 static int blame_one(struct work *work, const struct piece *piece, size_t column, struct err *err);
 
+static int blame_find(struct work *work, const struct row *const *rows, size_t count, struct err *err)
+{
+    if (err->code != ERR_VALUE)
+        return -1;
+    return blame_one(work, count == 1 ? &work->chunk->pieces[rows[0]->number] : NULL, SIZE_MAX, err);
+}
+
 /* Fills the fates. */
 static int look(struct work *work, struct err *err)
 {
@@ -111,15 +118,12 @@ static int look(struct work *work, struct err *err)
         return err_memory(err);
     size_t count = collect(work, rows, is_any);
     if (find(work, rows, count, FIND_LOOK, piece_judge_found, err))
-        return -1;
+        return blame_find(work, rows, count, err);
     count = work->apply->look ? 0 : collect(work, rows, needs_lock);
     for (size_t i = 0; i < count; i++)
         work->chunk->pieces[rows[i]->number].fate = FATE_ABSENT;
-    if (count && find(work, rows, count, FIND_LOCK, piece_judge_found, err)) {
-        if (err->code == ERR_VALUE)
-            return blame_one(work, count == 1 ? &work->chunk->pieces[rows[0]->number] : NULL, SIZE_MAX, err);
-        return -1;
-    }
+    if (count && find(work, rows, count, FIND_LOCK, piece_judge_found, err))
+        return blame_find(work, rows, count, err);
     for (size_t i = 0; i < work->chunk->count; i++)
         if (work->chunk->pieces[i].fate == FATE_ABSENT)
             work->chunk->pieces[i].fate = piece_judge_absent(work->chunk, &work->chunk->pieces[i]);

@@ -223,8 +223,8 @@ static int take_scalar(struct intake *intake, const struct json_event *event, st
 {
     const struct item item = {intake->name, item_kinds[event->kind], event->text, event->len};
     if (intake->name == intake->id_name) {
-        if (item.kind != ITEM_STRING || item.len == 0)
-            return bad_property(intake, "is not a string of at least one character", err);
+        if (item.kind != ITEM_STRING)
+            return bad_property(intake, "is not a string", err);
         keep_id(intake, item.text, item.len);
     } else if (intake->name == intake->deleted_name) {
         if (item.kind != ITEM_TRUE && item.kind != ITEM_FALSE && item.kind != ITEM_NULL)

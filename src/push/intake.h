@@ -31,8 +31,8 @@ void intake_free(struct intake *intake); /* gives everything back; accepts NULL 
 
 /* Blocks while the gate does, at most ten minutes. ERR_INPUT, ERR_LARGE (body over max_body_bytes, an entity over
  * max_entity_bytes, or what json_read.h bounds), ERR_BUSY and ERR_CANCELLED of the gate. ERR_REFUSED is not here: what
- * an entity holds is not looked at, but for this: an entity is an object whose property "_id" is a string that is not
- * empty, "_deleted" is a boolean or null, no property comes twice. Root properties that begin with "_" are left out of
+ * an entity holds is not looked at, but for this: an entity is an object whose property "_id" is a string,
+ * "_deleted" is a boolean or null, no property comes twice. Root properties that begin with "_" are left out of
  * the record, except "_id" (their names are numbered like the others). A single object is taken as a list of one. The
  * error's text tells the number of the entity (from 1) and its _id where known. After -1 it only returns that error. */
 int intake_feed(struct intake *intake, const char *data, size_t len, struct err *err);

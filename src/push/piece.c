@@ -31,10 +31,26 @@ static int take_version(struct chunk *chunk, struct piece *piece, struct err *er
     return 0;
 }
 
+/* A scope may be part of the key. */
+static int check_key(struct chunk *chunk, const struct piece *piece, struct err *err)
+{
+    const struct sink_shape *shape = chunk->shape;
+    for (size_t i = 0; shape->target.scope && i < shape->relation->key_count; i++) {
+        if (shape->target.columns[i] != shape->scope.column ||
+            entity_equals(&piece->taken.values[i], &shape->scope_field, &shape->scope.value))
+            continue;
+        rows_blame(chunk->rows, &piece->taken, shape->takers[i].property);
+        return err_set(err, ERR_REFUSED, "the key is outside of the scope of sink '%s': '%s' has another value",
+                       chunk->config->name, shape->takers[i].property);
+    }
+    return 0;
+}
+
 static int take_piece(struct chunk *chunk, struct piece *piece, const struct entry *entry, struct err *err)
 {
     size_t columns = chunk->shape->target.column_count;
-    if (rows_take(chunk->rows, entry, chunk->arena, &piece->taken, err) || take_version(chunk, piece, err))
+    if (rows_take(chunk->rows, entry, chunk->arena, &piece->taken, err) || check_key(chunk, piece, err) ||
+        take_version(chunk, piece, err))
         return -1;
     piece->taken.row.number = (size_t)(piece - chunk->pieces);
     piece->differs = arena_array(chunk->arena, columns, sizeof *piece->differs);

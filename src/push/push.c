@@ -11,7 +11,7 @@
 #include "push/apply.h"
 #include "push/sequence.h"
 
-enum { RACES = 8, LOSSES = 3, DUPLICATES = 2 };
+enum { RACES = 8, RACES_WITHOUT_LOCK = 2, LOSSES = 3, DUPLICATES = 2 };
 
 struct push {
     struct sink *sink;
@@ -117,6 +117,7 @@ static int run_batch(struct push *push, bool look, bool want_seen, struct err *e
         .conn = push->conn,
         .look = look,
         .skip_conflicts = push->sequence.full || sink_config(push->sink)->on_conflict != CONFLICT_REJECT,
+        .lock = push->races >= RACES_WITHOUT_LOCK,
         .want_seen = want_seen,
         .deadline = push->deadline,
         .isolate = push->isolate,

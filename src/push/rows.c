@@ -121,6 +121,12 @@ static int key_from_id(struct rows *rows, const struct taken *taken, struct aren
     return 0;
 }
 
+static int refuse_null(struct rows *rows, const struct taken *taken, size_t place, struct err *err)
+{
+    static const struct err why = {.code = ERR_VALUE, .text = "is null, but part of the key"};
+    return refuse(rows, taken, rows->shape->takers[place].property, &why, err);
+}
+
 /* Key properties win; only when all are absent is _id taken apart. */
 static int settle_key(struct rows *rows, const struct taken *taken, struct arena *arena, struct value *values,
                       size_t given, struct err *err)
@@ -157,8 +163,10 @@ int rows_key(struct rows *rows, const struct entry *entry, struct arena *arena, 
             take_id(&taken, &item);
     for (offset = 0; given < count && record_next(record, entry->len, &offset, &item);) {
         int role = rows->roles[item.name];
-        if (role < 0 || (size_t)role >= count || item.kind == ITEM_NULL)
+        if (role < 0 || (size_t)role >= count)
             continue;
+        if (item.kind == ITEM_NULL)
+            return refuse_null(rows, &taken, (size_t)role, err);
         if (take_item(rows, &taken, (size_t)role, &item, arena, &values[role], err))
             return -1;
         given++;
@@ -188,7 +196,7 @@ static int take_property(struct rows *rows, struct taken *taken, const struct it
     if (role == SINK_UNKNOWN && take_unknown(rows, taken, item, err))
         return -1;
     bool key = role >= 0 && (size_t)role < rows->shape->relation->key_count;
-    if (role < 0 || (taken->deleted && !key) || (key && item->kind == ITEM_NULL))
+    if (role < 0 || (taken->deleted && !key))
         return 0;
     if (taken->given[role]) {
         const struct err why = {.code = ERR_VALUE, .text = "comes twice, under different namespaces"};

@@ -490,8 +490,10 @@ class Explorer:
 
     def at_once(self, client):
         """Two requests at once: as if one came after the other, whichever. That is promised row by row, since rows that
-        are equal are not locked; so those that do not keep others out have one entity."""
-        requests = [client.request(self.rows_now()), self.dice.choice(self.clients).incremental(self.rows_now(), 1)]
+        are equal are not locked; so those that do not keep others out have one entity, and two sinks at once have
+        different rows."""
+        other = self.dice.choice(self.clients) if all(self.world.sinks.values()) else client
+        requests = [client.request(self.rows_now()), other.incremental(self.rows_now(), 1)]
         if not all(len(request.entities) < 2 or request.parameters.get("is_full") for request in requests):
             return
         client.sent.append(requests[0])

@@ -407,6 +407,26 @@ def test_trigger_that_keeps_a_column_does_not_make_a_repeated_request_a_change(d
     assert rows(db, "people", "touched") == [(1,)]
 
 
+UPDATED_AT = {
+    "postgresql": ["create function stamp() returns trigger language plpgsql as"
+                   " $$begin new.updated_at = clock_timestamp(); return new; end$$",
+                   "create trigger stamp before update on people for each row execute function stamp()"],
+    "mysql": ["create trigger stamp before update on people for each row set new.updated_at = now(6)"],
+}
+
+
+def test_time_that_a_trigger_keeps_is_not_compared_though_entities_have_it(server, service):
+    create(server, "people", PEOPLE + ", updated_at {datetime}", [(1, "old", 1, "2024-01-02 03:04:05")])
+    for statement in UPDATED_AT[server.type]:
+        server.sql(statement)
+    running = service(sinks_of(server, {"people": {"table": "people"}}, people={"table": "people"}))
+    entity = {**running.pull("people")[0], "name": "new"}
+    assert counts(push(running, "people", [entity])) == (0, 1, 0, 0)
+    before = rows(server, "people")
+    assert counts(push(running, "people", [entity])) == (0, 0, 1, 0)
+    assert rows(server, "people") == before
+
+
 # ---- deletions
 
 
@@ -750,7 +770,7 @@ def test_table_is_made_from_its_definition(db, service):
 
 @pytest.mark.parametrize("body", [
     b"", b"  ", b"[", b"[{", b'[{"_id": "1"}', b'[{"_id": "1"}] x', b"nonsense", b"1", b'"x"', b"null", b"[1]", b"[[]]",
-    b"[null]", b'[{"_id": "1",}]', b'[{"_id": "1"},]', b'[{"name": "x"}]', b'[{"_id": 1}]', b'[{"_id": ""}]',
+    b"[null]", b'[{"_id": "1",}]', b'[{"_id": "1"},]', b'[{"name": "x"}]', b'[{"_id": 1}]',
     b'[{"_id": null}]', b'[{"_id": "1", "name": "a", "name": "b"}]', b'[{"_id": "1", "name": "\\ud800"}]',
     b'[{"_id": "1", "name": "\xff"}]', b'[{"_id": "1", "age": 01}]', b'[{"_id": "1", "age": NaN}]',
     b'[{"_id": "1", "_deleted": "yes"}]', b"\xef\xbb\xbf[]", b'[{"_id": "1"}{"_id": "2"}]'])
@@ -823,3 +843,23 @@ def test_role_that_may_not_write_is_told_so(server, service):
     finally:
         for statement in forget:
             server.sql(statement)
+
+
+def test_key_that_is_empty_comes_back_as_it_went(db, service):
+    create(db, "words", "word varchar(20) not null primary key, n integer")
+    running = service(sinks_of(db, words={"table": "words"}))
+    assert counts(push(running, "words", [{"_id": "", "word": "", "n": 1}])) == (1, 0, 0, 0)
+    assert counts(push(running, "words", [{"_id": "", "word": "", "n": 1}])) == (0, 0, 1, 0)
+
+
+def test_null_is_no_key_and_id_does_not_stand_in_for_it(db, service):
+    create(db, "words", "word varchar(20) not null primary key, n integer")
+    running = service(sinks_of(db, words={"table": "words"}))
+    refused(push(running, "words", [{"_id": "a", "word": None, "n": 1}]), "a", "word")
+
+
+def test_key_outside_of_the_scope_is_refused(db, service):
+    create(db, "parts", "region varchar(20) not null, id integer not null, name varchar(20), primary key (region, id)")
+    running = service(sinks_of(db, parts={"table": "parts", "scope": {"column": "region", "value": "NO"}}))
+    refused(push(running, "parts", [{"_id": "SE:5", "name": "y"}]), "SE:5", "region")
+    assert counts(push(running, "parts", [{"_id": "NO:5", "name": "y"}])) == (1, 0, 0, 0)
