@@ -66,6 +66,7 @@ struct column {
     bool defaulted;         /* an insert that leaves it out makes something else than NULL */
     bool normalised;        /* the server may keep another text than the one it is given (jsonb, inet, time): only
                                it can say whether two are the same, see FIND_LOCK */
+    bool doubtful;          /* the server takes for NULL what it cannot read, without a word (MySQL's geometry) */
     bool exact;             /* as part of a key: two values that accept brought to the column's form are the same
                                key just when their bytes are */
 };

@@ -136,6 +136,7 @@ static int set_expression(struct column *column, struct arena *arena, struct err
 {
     if (column->number != MYSQL_TYPE_GEOMETRY)
         return 0;
+    column->doubtful = true;
     struct buf name = {0};
     mydb_name(&name, column->name);
     const char *quoted = buf_text(&name);

@@ -18,6 +18,7 @@ struct apply {
     bool look;              /* write nothing: only see whether there is something to write */
     bool skip_conflicts;    /* a conflict stops nothing */
     bool lock;              /* rows to be written are locked first, also where they have stamps: races were lost */
+    bool release_first;     /* deletions and updates go before inserts */
     bool want_seen;
     double deadline;        /* monotonic seconds */
     size_t isolate;         /* from this entity of the batch on they go one by one, to tell whose fault it is; SIZE_MAX */

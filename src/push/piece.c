@@ -142,6 +142,14 @@ static bool is_text(const struct item *item, const char *text)
            memcmp(item->text, text, item->len) == 0;
 }
 
+/* Nothing comes after infinity, so that nobody could tell whether it was written since. */
+static bool can_advance(const struct chunk *chunk, const struct found *found)
+{
+    const struct taker *version = &chunk->shape->version;
+    return chunk->config->lock.by_database || version->accept.column->kind != KIND_DATETIME ||
+           found->values[version->read].kind != KIND_TEXT;
+}
+
 /* Is the row's version the one that the entity carries? Tells the row's own. */
 static bool check_version(struct chunk *chunk, struct piece *piece, const struct found *found)
 {
@@ -150,7 +158,7 @@ static bool check_version(struct chunk *chunk, struct piece *piece, const struct
     switch (chunk->config->lock.kind) {
     case LOCK_COLUMN:
         piece->actual = version_held(chunk, found);
-        return has_version(piece) && same_value(chunk->shape->version.accept.column,
+        return has_version(piece) && can_advance(chunk, found) && same_value(chunk->shape->version.accept.column,
                                                 &found->values[chunk->shape->version.read], &piece->expected);
     case LOCK_XMIN:
         piece->actual = json_text(chunk, found->xmin, strlen(found->xmin));
@@ -232,16 +240,27 @@ static bool is_about_now(const struct taker *taker, const struct value *held)
     return time > now.tv_sec - NOW_SECONDS && time < now.tv_sec + NOW_SECONDS;
 }
 
-void piece_learn(struct chunk *chunk, const struct piece *piece, const struct found *found)
+static int refuse_doubtful(struct chunk *chunk, const struct piece *piece, const struct taker *taker, struct err *err)
+{
+    rows_blame(chunk->rows, &piece->taken, taker->property);
+    return err_set(err, ERR_REFUSED, "property '%.80s' is no %s: the database would take it for NULL", taker->property,
+                   taker->accept.column->type);
+}
+
+int piece_learn(struct chunk *chunk, struct piece *piece, const struct found *found, struct err *err)
 {
     const struct sink_shape *shape = chunk->shape;
     for (size_t i = shape->relation->key_count; i < shape->target.column_count; i++) {
         const struct taker *taker = &shape->takers[i];
         const struct value *held = &found->values[taker->read];
+        if (taker->accept.column->doubtful && piece->taken.given[i] && held->kind == KIND_NULL &&
+            piece->taken.values[i].kind != KIND_NULL)
+            return refuse_doubtful(chunk, piece, taker, err);
         if (!piece->taken.given[i] || chunk->rows->kept[i] || held->kind != KIND_DATETIME ||
             same_value(taker->accept.column, held, &piece->taken.values[i]) || !is_about_now(taker, held))
             continue;
         chunk->rows->kept[i] = true;
         sink_keep(chunk->rows->sink, taker->accept.column->name);
     }
+    return 0;
 }

@@ -41,7 +41,8 @@ int piece_take(struct chunk *chunk, const struct entry *const *entries, size_t c
 int piece_judge_found(struct chunk *chunk, struct piece *piece, const struct found *found, struct err *err);
 enum fate piece_judge_absent(const struct chunk *chunk, struct piece *piece);
 
-/* The row as it was written, of a table with triggers: a time that a trigger keeps by itself is not compared any more. */
-void piece_learn(struct chunk *chunk, const struct piece *piece, const struct found *found);
+/* The row as it was written, where that may not be what was sent. A time that a trigger keeps by itself is not compared
+ * any more. -1: the database took a value for NULL. */
+int piece_learn(struct chunk *chunk, struct piece *piece, const struct found *found, struct err *err);
 
 #endif

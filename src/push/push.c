@@ -118,6 +118,7 @@ static int run_batch(struct push *push, bool look, bool want_seen, struct err *e
         .look = look,
         .skip_conflicts = push->sequence.full || sink_config(push->sink)->on_conflict != CONFLICT_REJECT,
         .lock = push->races >= RACES_WITHOUT_LOCK,
+        .release_first = push->duplicates > 0,
         .want_seen = want_seen,
         .deadline = push->deadline,
         .isolate = push->isolate,
@@ -351,7 +352,7 @@ static bool again(struct push *push, const struct err *err)
     if (!may_go_on(push))
         return false;
     if (push->apply.duplicate && push->duplicates < DUPLICATES) {
-        push->duplicates++; /* another writer may have been faster: then its row is there now */
+        push->duplicates++; /* perhaps a row that this request deletes or changes has it */
         return true;
     }
     switch (err->code) {

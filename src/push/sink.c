@@ -129,6 +129,7 @@ static int add_column(const struct making *making, size_t index, bool key)
     struct sink_shape *shape = making->shape;
     making->columns[shape->target.column_count] = index;
     shape->normalised = shape->normalised || making->relation->columns[index].normalised;
+    shape->doubtful = shape->doubtful || making->relation->columns[index].doubtful;
     return make_taker(making, &shape->takers[shape->target.column_count++], index, key);
 }
 

@@ -42,7 +42,7 @@ struct sink_shape {
     struct shape *source;       /* of a hash; NULL: none */
     size_t *source_reads;       /* places of its columns in the target's reads */
     bool exact;                 /* all columns of the key are */
-    bool normalised;            /* some column is */
+    bool normalised, doubtful;  /* some column is */
 };
 
 struct sink;

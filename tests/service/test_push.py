@@ -863,3 +863,21 @@ def test_key_outside_of_the_scope_is_refused(db, service):
     running = service(sinks_of(db, parts={"table": "parts", "scope": {"column": "region", "value": "NO"}}))
     refused(push(running, "parts", [{"_id": "SE:5", "name": "y"}]), "SE:5", "region")
     assert counts(push(running, "parts", [{"_id": "NO:5", "name": "y"}])) == (1, 0, 0, 0)
+
+
+def test_unique_value_passes_from_a_row_that_goes_to_one_that_comes(db, service):
+    create(db, "badges", "id integer not null primary key, code varchar(20) unique")
+    running = service(sinks_of(db, badges={"table": "badges"}))
+    push(running, "badges", [{"_id": "1", "code": "a"}, {"_id": "2", "code": "b"}])
+    assert counts(push(running, "badges", [{"_id": "1", "_deleted": True}, {"_id": "3", "code": "a"}])) == (1, 0, 0, 1)
+    assert counts(push(running, "badges", [{"_id": "2", "code": "c"}, {"_id": "4", "code": "b"}])) == (1, 1, 0, 0)
+
+
+def test_geometry_that_is_none_is_refused_and_leaves_what_is_there(mariadb, service):
+    with_dialect(mariadb)
+    create(mariadb, "places", "id integer not null primary key, at point")
+    running = service(sinks_of(mariadb, places={"table": "places"}))
+    assert counts(push(running, "places", [{"_id": "1", "at": "POINT(1 2)"}])) == (1, 0, 0, 0)
+    refused(push(running, "places", [{"_id": "1", "at": "POINT(1 2"}]), "1", "at")
+    refused(push(running, "places", [{"_id": "2", "at": "x"}]), "2", "at")
+    assert list(mariadb.sql("select id, st_astext(at) from places")) == [(1, "POINT(1 2)")]
