@@ -368,7 +368,7 @@ static void catalogue_tells_what_fits(void **state)
                       " j jsonb, e text default 'x', m name, a varchar(3)[], cc text collate \"C\"");
     const struct relation *relation = describe_table(session, "contract_fits");
     const struct column *c = relation->columns;
-    assert_true(c[0].identity && c[0].defaulted && c[0].exact && !c[0].generated);
+    assert_true(c[0].identity && c[0].defaulted && c[0].exact && c[0].generated);
     assert_true(c[1].identity && c[1].bits == 32);
     assert_true(c[2].bits == 16 && !c[2].identity && !c[2].defaulted);
     assert_true(c[3].precision == 12 && c[3].scale == 3 && c[3].exact);

@@ -281,7 +281,7 @@ static void write_event(struct buf *document, const struct json_event *event)
 static int begin_document(struct intake *intake, const struct json_event *event, struct err *err)
 {
     if (intake->name == intake->id_name)
-        return bad_property(intake, "is not a string of at least one character", err);
+        return bad_property(intake, "is not a string", err);
     if (intake->name == intake->deleted_name)
         return bad_property(intake, "is neither true, false nor null", err);
     intake->nested = true;
