@@ -254,11 +254,12 @@ def test_client_that_leaves_in_the_middle_leaves_nothing(start, empty):
 def test_push_in_progress_keeps_its_place(start, empty):
     service = start(max_connections=1)
     body = json.dumps(ONE).encode()
-    with service.raw(head(b"Content-Length: %d" % len(body), b"Connection: close") + body[:5]) as connection:
-        def refused():
-            answer = post(service, [])
-            return answer if answer.status == 503 else None
-        assert int(eventually(refused).headers["Retry-After"]) > 0
+    with service.raw(head(b"Content-Length: %d" % len(body), b"Connection: close", b"Expect: 100-continue")) as connection:
+        assert receive_head(connection).startswith(b"HTTP/1.1 100 ")  # so it has its place
+        connection.sendall(body[:5])
+        refused = post(service, [])
+        assert refused.status == 503
+        assert int(refused.headers["Retry-After"]) > 0
         assert service.get("/health").status == 200
         connection.sendall(body[5:])
         received, _ = read_to_end(connection)
