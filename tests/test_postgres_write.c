@@ -1,6 +1,7 @@
 /* The writing side of the PostgreSQL driver, on a server: what only PostgreSQL can do, or does its own way. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <libpq-fe.h>
@@ -904,6 +905,29 @@ static void role_without_rights_is_told_what_to_run(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, session_setup, session_teardown)
 
+static PGconn *connect_natively(const struct config_system *system)
+{
+    char port[16];
+    snprintf(port, sizeof port, "%u", system->port);
+    PGconn *pg = PQsetdbLogin(system->host, port, NULL, NULL, system->database, system->username, system->password);
+    PQclear(PQexec(pg, "set client_min_messages = warning; set timezone = 'UTC'"));
+    return pg;
+}
+
+/* test_postgres may run beside this, and both drop the tables of full syncs: this has a database of its own. */
+static struct config_system make_database(const struct config_system *system)
+{
+    static char name[] = "contract_write";
+    struct config_system alone = *system;
+    PGconn *pg = connect_natively(system);
+    if (run_native(pg, "drop database if exists contract_write") || run_native(pg, "create database contract_write"))
+        exit(99);
+    PQfinish(pg);
+    alone.database = name;
+    native_connection = connect_natively(&alone);
+    return alone;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -937,12 +961,9 @@ int main(void)
     const struct config_system *system = db_contract_system("SESAM_SQL_TEST_POSTGRESQL", &config);
     if (!system)
         return DB_CONTRACT_SKIP;
-    char port[16];
-    snprintf(port, sizeof port, "%u", system->port);
-    native_connection = PQsetdbLogin(system->host, port, NULL, NULL, system->database, system->username, system->password);
-    PQclear(PQexec(native_connection, "set client_min_messages = warning; set timezone = 'UTC'"));
+    const struct config_system alone = make_database(system);
     struct db_contract own = {
-        .driver = &driver_postgresql, .system = system, .sql = run_native, .arg = native_connection, .dialect = {.quote = '"'}};
+        .driver = &driver_postgresql, .system = &alone, .sql = run_native, .arg = native_connection, .dialect = {.quote = '"'}};
     contract = &own;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     PQfinish(native_connection);
