@@ -325,6 +325,49 @@ static void keys_of_many_types_are_found_by_the_index(void **state)
     }
 }
 
+/* Their rows come as they lie in the table: here from the last key to the first. */
+static void integer_keys_are_found_wherever_their_rows_lie(void **state)
+{
+    static const char *const types[] = {"smallint", "integer", "bigint", "oid", "contract_age"};
+    struct session *session = *state;
+    sql("drop domain if exists contract_age cascade");
+    sql("create domain contract_age as integer check (value > 0)");
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        char columns[128];
+        snprintf(columns, sizeof columns, "k %s primary key, name text", types[i]);
+        sql_table("integers", columns);
+        sql("insert into contract_integers select (2 * g)::bigint::%s, g from generate_series(5000, 1, -1) g", types[i]);
+        sql("analyze contract_integers");
+        struct target target = target_table(session, "contract_integers");
+        const struct row *rows[600];
+        struct found found;
+        size_t count = 0;
+        int more;
+        for (size_t j = 0; j < 600; j++) /* every other key is not there */
+            rows[j] = pair(session, &target, (int64_t)(j + 1) * 5, NULL);
+        begin(session);
+        MUST(driver->find_open(session->conn, &target, rows, 600, FIND_LOOK, &session->err));
+        for (; (more = driver->find_next(session->conn, &found, &session->err)) == 1; count++) {
+            assert_int_equal(found.row->values[0].integer, found.values[0].integer);
+            assert_int_equal(strtol(found.values[1].text.bytes, NULL, 10) * 2, found.values[0].integer);
+        }
+        if (more)
+            fail_msg("find_next: %s", session->err.text);
+        assert_int_equal(driver->find_close(session->conn), 0);
+        assert_int_equal(count, 300);
+        commit(session);
+        session_reopen(session);
+        bool told = false;
+        for (int tries = 0; tries < 500 && !told; tries++) {
+            sql("select pg_sleep(0.01)");
+            told = strcmp(ask(session, "select idx_scan > 0 and seq_scan = 0 from pg_stat_user_tables"
+                                       " where relname = 'contract_integers'"), "t") == 0;
+        }
+        if (!told)
+            fail_msg("keys of type %s were looked for without the index", types[i]);
+    }
+}
+
 static void compound_key_is_found(void **state)
 {
     struct session *session = *state;
@@ -936,6 +979,7 @@ int main(void)
         TEST(types_come_back_as_they_went),
         TEST(what_the_server_normalises_is_told_as_ours),
         TEST(keys_of_many_types_are_found_by_the_index),
+        TEST(integer_keys_are_found_wherever_their_rows_lie),
         TEST(compound_key_is_found),
         TEST(keys_rank_as_the_index_sees_them),
         TEST(catalogue_tells_what_fits),

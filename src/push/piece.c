@@ -19,16 +19,16 @@ static bool has_version(const struct piece *piece)
 static int take_version(struct chunk *chunk, struct piece *piece, struct err *err)
 {
     const struct taker *version = &chunk->shape->version;
-    struct err why = {0};
     if (!version->property || !has_version(piece))
         return 0;
-    if (accept_item(&version->accept, &piece->taken.version, chunk->arena, &piece->expected, &why) ||
-        (chunk->driver->fit && chunk->driver->fit(version->accept.column, &piece->expected, chunk->arena, &why))) {
-        rows_blame(chunk->rows, &piece->taken, version->property);
-        return err_set(err, why.code == ERR_VALUE ? ERR_REFUSED : why.code, "property '%.80s' %s", version->property,
-                       why.text);
-    }
-    return 0;
+    if (accept_item(&version->accept, &piece->taken.version, chunk->arena, &piece->expected, err) == 0 &&
+        (!chunk->driver->fit || chunk->driver->fit(version->accept.column, &piece->expected, chunk->arena, err) == 0))
+        return 0;
+    struct err why = *err;
+    rows_blame(chunk->rows, &piece->taken, version->property);
+    err_clear(err);
+    return err_set(err, why.code == ERR_VALUE ? ERR_REFUSED : why.code, "property '%.80s' %s", version->property,
+                   why.text);
 }
 
 /* A scope may be part of the key. */

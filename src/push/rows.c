@@ -70,6 +70,14 @@ static int refuse(struct rows *rows, const struct taken *taken, const char *prop
     return why->hint[0] ? err_hint(err, "%s", why->hint) : -1;
 }
 
+/* The words of accept are in err already: a struct for them would have to be zeroed for each value. */
+static int refuse_value(struct rows *rows, const struct taken *taken, const char *property, struct err *err)
+{
+    struct err why = *err;
+    err_clear(err);
+    return refuse(rows, taken, property, &why, err);
+}
+
 /* values */
 
 static int fit(const struct rows *rows, const struct column *column, struct value *value, struct arena *arena,
@@ -83,9 +91,8 @@ static int take_item(struct rows *rows, const struct taken *taken, size_t place,
                      struct arena *arena, struct value *value, struct err *err)
 {
     const struct taker *taker = &rows->shape->takers[place];
-    struct err why = {0};
-    if (accept_item(&taker->accept, item, arena, value, &why) || fit(rows, taker->accept.column, value, arena, &why))
-        return refuse(rows, taken, taker->property, &why, err);
+    if (accept_item(&taker->accept, item, arena, value, err) || fit(rows, taker->accept.column, value, arena, err))
+        return refuse_value(rows, taken, taker->property, err);
     return 0;
 }
 
@@ -106,17 +113,16 @@ static int key_from_id(struct rows *rows, const struct taken *taken, struct aren
     size_t count = rows->shape->relation->key_count, len = taken->id_len;
     const char *id = taken->id;
     struct id_part *parts = arena_array(arena, count, sizeof *parts);
-    struct err why = {0};
     if (!parts)
         return err_memory(err);
     strip_namespace(rows, &id, &len);
-    if (accept_id(id, len, arena, parts, count, &why))
-        return refuse(rows, taken, "_id", &why, err);
+    if (accept_id(id, len, arena, parts, count, err))
+        return refuse_value(rows, taken, "_id", err);
     for (size_t i = 0; i < count; i++) {
         const struct taker *taker = &rows->shape->takers[i];
-        if (accept_text(&taker->accept, parts[i].text, parts[i].len, arena, &values[i], &why) ||
-            fit(rows, taker->accept.column, &values[i], arena, &why))
-            return refuse(rows, taken, "_id", &why, err);
+        if (accept_text(&taker->accept, parts[i].text, parts[i].len, arena, &values[i], err) ||
+            fit(rows, taker->accept.column, &values[i], arena, err))
+            return refuse_value(rows, taken, "_id", err);
     }
     return 0;
 }
