@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/monotonic.h"
@@ -203,6 +204,25 @@ static void a_number_used_again_is_another_client(void **state)
         assert_false(cancel_fired(&second.cancel));
         end_request(watch, &second);
     }
+    watch_stop(watch);
+}
+
+/* What never ends makes the test hang. The pause lets the watch fall asleep in its look at the socket. */
+static void a_socket_that_is_closed_after_the_request_is_closed(void **state)
+{
+    const struct timespec pause = {.tv_nsec = 50000000};
+    struct watch *watch = start();
+    struct client client;
+    char byte;
+    (void)state;
+    begin_request(watch, &client);
+    let_it_look(watch);
+    nanosleep(&pause, NULL);
+    watch_remove(watch, &client.watched);
+    close(client.server);
+    assert_int_equal(read(client.own, &byte, 1), 0);
+    close(client.own);
+    cancel_destroy(&client.cancel);
     watch_stop(watch);
 }
 
@@ -400,6 +420,7 @@ int main(void)
         cmocka_unit_test(only_the_one_that_left_is_called_off),
         cmocka_unit_test(a_request_that_is_over_is_not_called_off),
         cmocka_unit_test(a_number_used_again_is_another_client),
+        cmocka_unit_test(a_socket_that_is_closed_after_the_request_is_closed),
         cmocka_unit_test(all_can_be_called_off_at_once),
         cmocka_unit_test(a_request_without_time_left_expires),
         cmocka_unit_test(a_deadline_that_is_over_already_counts),

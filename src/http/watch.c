@@ -172,6 +172,7 @@ void watch_remove(struct watch *watch, struct watched *watched)
         watch->count--;
     }
     pthread_mutex_unlock(&watch->mutex);
+    nudge(watch); /* while somebody polls a socket, closing it does not end it */
 }
 
 /* Deadlines are mostly as long as the last one's, so the thread is rarely woken: it will look at the first one,
