@@ -101,14 +101,17 @@ def pairs(values):
     return ", ".join(f"{key} {value}" for key, value in values.items() if value is not None)
 
 
+def surroundings(machine):
+    return (f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}, Linux "
+            f"{machine['kernel']}; load {machine['load_at_start']} at the start. What is measured, and how, is in the README "
+            "one folder up.")
+
+
 def markdown(result):
-    machine = result["machine"]
     parts = [
         f"# `scripts/bench {result['bench']}`, {result['date']}",
         f"{result['rows']:,} rows, rounds: {result['rounds']}, of {result['peers']} {result['slow_rounds']}. "
-        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}, Linux "
-        f"{machine['kernel']}; load {machine['load_at_start']} at the start. What is measured, and how, is in the README "
-        "one folder up.",
+        f"{surroundings(result['machine'])}",
     ]
     for work in result["works"]:
         parts += [f"## {work['title']}", times_table(work), ratio_table(work)]
@@ -127,7 +130,7 @@ def today():
     return datetime.datetime.now(datetime.timezone.utc).date().isoformat()
 
 
-def keep(result, folder, readme):
+def keep(result, folder, readme, text=None):
     """Writes both files, and says in the README which are the newest if that is where they belong."""
     os.makedirs(folder, exist_ok=True)
     name = f"{result['date']}-{result['bench']}"
@@ -135,7 +138,7 @@ def keep(result, folder, readme):
         json.dump(result, out, indent=1, ensure_ascii=False)
         out.write("\n")
     with open(os.path.join(folder, name + ".md"), "w", encoding="utf-8") as out:
-        out.write(markdown(result))
+        out.write(text or markdown(result))
     if readme:
         name_newest(readme, result["bench"], name)
 

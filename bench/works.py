@@ -127,14 +127,17 @@ def postgresql_polls(bench, postgresql, _):
     groups = {"copy": [copy], "select": [select]}
     if statements != [copy] and not any("$1" in each for each in statements):
         groups["all"] = statements
-    times = {name: [] for name in ("ours", "health", *groups)}
+    times = {name: [] for name in ("ours", "auto", "health", *groups)}
     count = bench.arguments.polls
-    with bench.service(postgresql.server.system(), late_commits="ignore") as service:
+    system = postgresql.server.system()
+    with bench.service(system, late_commits="ignore") as service, bench.service(system, late_commits="auto") as guarded:
         for number in range(bench.arguments.rounds):
-            client = polls.KeepAlive(service.port)
+            client, guard = polls.KeepAlive(service.port), polls.KeepAlive(guarded.port)
             times["ours"].append(client.milliseconds(path, count, b"[]"))
+            times["auto"].append(guard.milliseconds(path, count, b"[]"))
             times["health"].append(client.milliseconds("/health", count))
             client.close()
+            guard.close()
             for name, each in polls.psql_milliseconds(postgresql.client, postgresql.environment, groups, count).items():
                 times[name].append(each)
             note(f"  round {number + 1}: " + ", ".join(f"{name} {statistics.median(each[-1]):.3f} ms"
@@ -143,7 +146,8 @@ def postgresql_polls(bench, postgresql, _):
 
 
 def work_of_polls(times, copy, count, service):
-    titles = {"ours": "**sesam-sql**, a poll on an open connection", "health": "sesam-sql, `GET /health` the same way",
+    titles = {"ours": "**sesam-sql**, a poll on an open connection",
+              "auto": "**sesam-sql**, the same with the horizon (`late_commits` \"auto\")", "health": "sesam-sql, `GET /health` the same way",
               "copy": "`psql`, the service's statement (COPY)", "select": "`psql`, the SELECT inside that COPY",
               "all": "`psql`, all statements of a poll"}
     medians = {name: [statistics.median(each) for each in rounds] for name, rounds in times.items()}
@@ -156,7 +160,9 @@ def work_of_polls(times, copy, count, service):
         "ratio_title": "median time of a poll against",
         "ratios": [report.ratio(medians["ours"], each, titles[name],
                                 report.wanted(below=3) if name in ("copy", "select") else None, cost=True)
-                   for name, each in medians.items() if name not in ("ours", "health")],
+                   for name, each in medians.items() if name not in ("ours", "auto", "health")] +
+                  [report.ratio(medians["auto"], medians[name], f"{titles[name]}, with the horizon",
+                                report.wanted(below=10), cost=True) for name in ("copy", "select")],
         "limits": [report.memory(peak, RSS_LIMIT_MIB)],
         "remarks": [f"One round is {count:,} polls, after {polls.WARM_UP} to warm up; a value is the median of a round.",
                     f"The statement: `{' '.join(copy.split())}`"],

@@ -14,6 +14,7 @@
 #include "db/db.h"
 #include "http/http.h"
 #include "ops/check.h"
+#include "ops/ddl.h"
 #include "pull/pull.h"
 #include "push/gate.h"
 #include "push/sink.h"
@@ -94,11 +95,11 @@ static void log_start(const struct config *config, const struct http *http)
     for (size_t i = 0; i < config->ignored.count; i++)
         log_info("config", "%s makes no difference here", config->ignored.items[i]);
     for (size_t i = 0; i < config->source_count; i++)
-        if (config->sources[i].updated_column && config->sources[i].late_commits.mode != LATE_IGNORE)
-            log_warning("config",
-                        "sources.%s: late_commits is taken as \"ignore\" by this version: rows that are committed late "
-                        "can be missed until the next full read",
-                        config->sources[i].name);
+        if (config->sources[i].updated_column && config->sources[i].late_commits.mode != LATE_AUTO)
+            log_warning("config", "sources.%s: late_commits %s: rows of %s can be missed until the next full read",
+                        config->sources[i].name, config->sources[i].late_commits.mode == LATE_IGNORE ? "ignores" : "settles",
+                        config->sources[i].late_commits.mode == LATE_IGNORE ? "transactions that are committed late"
+                                                                            : "longer transactions");
 }
 
 /* Says which systems do not answer; they are no reason not to start. */
@@ -236,43 +237,24 @@ static int pull_command(struct app *app, const struct arguments *arguments)
 
 /* ddl */
 
-static int find_type(enum config_database *type, const char *name)
-{
-    static const struct {
-        const char *name;
-        enum config_database type;
-    } types[] = {{"postgresql", DATABASE_POSTGRESQL},
-                 {"mysql", DATABASE_MYSQL},
-                 {"mariadb", DATABASE_MYSQL},
-                 {"sqlite", DATABASE_SQLITE}};
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-        if (strcmp(types[i].name, name) != 0)
-            continue;
-        *type = types[i].type;
-        return 0;
-    }
-    return -1;
-}
-
 static int ddl_command(const struct arguments *arguments)
 {
     struct err err = {0};
+    struct app app = {0};
     enum config_database type;
-    if (arguments->table || arguments->roles) {
-        fprintf(stderr, "sesam-sql: ddl %s: this version does not make that SQL yet\n",
-                arguments->table ? "--table" : "--roles");
+    if (arguments->roles) {
+        fprintf(stderr, "sesam-sql: ddl --roles: this version does not make that SQL yet\n");
         return USAGE;
     }
-    if (find_type(&type, arguments->name))
+    if (ddl_type(&type, arguments->name))
         return usage("ddl knows postgresql, mysql, mariadb and sqlite, not: ", arguments->name);
-    const struct driver *driver = db_driver(type, &err);
-    if (!driver)
-        return fail(&err);
-    if (fputs(driver->state_sql, stdout) < 0 || fflush(stdout)) {
-        err_set(&err, ERR_INTERNAL, "cannot write to standard output");
-        return fail(&err);
-    }
-    return EXIT_SUCCESS;
+    if (!arguments->table)
+        return ddl_print(type, stdout, &err) ? fail(&err) : EXIT_SUCCESS;
+    int status = EXIT_FAILURE;
+    if (app_open(&app, arguments->config, false) == 0)
+        status = ddl_print_log(app.config, app.dbs, type, arguments->table, stdout, &err) ? fail(&err) : EXIT_SUCCESS;
+    app_close(&app);
+    return status;
 }
 
 /* the command line */
@@ -287,6 +269,8 @@ static void print_help(FILE *out)
           "                                      write a source's entities to standard output\n"
           "  sesam-sql ddl TYPE                  print the SQL of our own tables in a database of this type:\n"
           "                                      postgresql, mysql, mariadb or sqlite\n"
+          "  sesam-sql ddl TYPE --table [SCHEMA.]NAME [--config FILE]\n"
+          "                                      print the SQL of the change log of a table\n"
           "  sesam-sql --keys                    print every key of the configuration, as Markdown\n"
           "  sesam-sql --version | --help\n"
           "\n"

@@ -502,6 +502,37 @@ static void sources_must_make_sense(void **state)
     CHECK_BAD(cases);
 }
 
+static void a_change_log_needs_no_updated_column(void **state)
+{
+    struct config *config = read_good(TABLE("\"tracking\":\"changelog\""));
+    const struct config_source *source = config_source(config, "s");
+    (void)state;
+    assert_true(source->changelog);
+    assert_string_equal(source->updated_column, "sesam_change");
+    config_free(config);
+    config = read_good(TABLE("\"tracking\":\"updated\""));
+    assert_false(config_source(config, "s")->changelog);
+    assert_null(config_source(config, "s")->updated_column);
+    config_free(config);
+}
+
+static void what_does_not_go_with_a_change_log_is_refused(void **state)
+{
+#define LOGGED "\"tracking\":\"changelog\","
+    static const struct bad cases[] = {
+        {TABLE("\"tracking\":\"log\""), "sources.s.tracking: must be updated or changelog\n"},
+        {QUERY(LOGGED "\"query\":\"select 1\""),
+         "sources.s.query: does not go with \"tracking\": \"changelog\"\n"},
+        {TABLE(LOGGED "\"updated_column\":\"u\""),
+         "sources.s.updated_column: does not go with \"tracking\": \"changelog\"\n"},
+        {TABLE(LOGGED "\"xmin_property\":\"x\""),
+         "sources.s.xmin_property: does not go with \"tracking\": \"changelog\"; hash_property would do\n"},
+        {TABLE(LOGGED "\"token\":\"plain\""), "sources.s.token: the changes of a log have no plain tokens\n"},
+    };
+    (void)state;
+    CHECK_BAD(cases);
+}
+
 static void properties_must_not_collide(void **state)
 {
     static const struct bad cases[] = {
@@ -1249,6 +1280,8 @@ int main(void)
         cmocka_unit_test(systems_must_make_sense),
         cmocka_unit_test(names_must_fit_into_a_url),
         cmocka_unit_test(sources_must_make_sense),
+        cmocka_unit_test(a_change_log_needs_no_updated_column),
+        cmocka_unit_test(what_does_not_go_with_a_change_log_is_refused),
         cmocka_unit_test(properties_must_not_collide),
         cmocka_unit_test(parameters_must_be_declared_and_used),
         cmocka_unit_test(sinks_must_make_sense),

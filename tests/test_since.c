@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 /* clang-format on */
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -81,6 +82,7 @@ static int64_t time_of(const char *text)
 #define DAY(n) ((struct value){.kind = KIND_DATE, .integer = (n)})
 #define NUMBER(k, s) ((struct value){.kind = (k), .text = {(s), sizeof(s) - 1}})
 #define YES ((struct value){.kind = KIND_BOOL, .boolean = true})
+#define NOTHING ((struct value){.kind = KIND_NULL})
 #define NO ((struct value){.kind = KIND_BOOL, .boolean = false})
 
 static bool same_value(const struct value *a, const struct value *b)
@@ -339,7 +341,7 @@ static struct value draw_value(enum sort sort, char *room)
     }
 }
 
-enum { ROOM = 32 };
+enum { ROOM = 32, PAIRS = 1000000 }; /* pairs of tokens for each sort of updated value */
 
 /* A position in the stream: the start, rows without updated value, an updated value, a row. */
 struct drawn {
@@ -462,7 +464,7 @@ static void check_order(const enum sort *sorts, size_t key_count, unsigned pairs
 
 static void tokens_stand_in_the_order_of_the_stream(void **state)
 {
-    enum { PAIRS = 1000000, SHAPES = SORTS * (SORTS + 1) };
+    enum { SHAPES = SORTS + 1 };
     struct zone *zone = open_zone("Europe/Oslo");
     (void)state;
     for (enum sort updated = 0; updated < SORTS; updated++) {
@@ -472,6 +474,194 @@ static void tokens_stand_in_the_order_of_the_stream(void **state)
                         updated % 2 ? zone : NULL);
     }
     zone_close(zone);
+}
+
+/* pairs */
+
+/* A row, or a pair of where to begin again and a row. */
+struct drawn_pair {
+    bool paired;
+    struct drawn first, second;
+};
+
+static void draw_pair(struct drawn_pair *pair, const enum sort *sorts, size_t key_count)
+{
+    pair->paired = draw(4) != 0;
+    draw_position(&pair->first, sorts, key_count);
+    draw_position(&pair->second, sorts, key_count);
+    pair->first.has_updated = pair->second.has_updated = pair->second.has_key = true;
+    pair->first.has_key = pair->first.has_key || !pair->paired;
+}
+
+static int compare_pairs(const struct drawn_pair *a, const struct drawn_pair *b, size_t key_count)
+{
+    int order = compare_positions(&a->first, &b->first, key_count);
+    if (order || !a->paired || !b->paired)
+        return order ? order : (int)a->paired - (int)b->paired;
+    return compare_positions(&a->second, &b->second, key_count);
+}
+
+static void write_pair(struct buf *token, const struct table *table, const struct drawn_pair *pair)
+{
+    const struct value *key[] = {&pair->second.key[0], &pair->second.key[1]};
+    const struct position low = {&pair->first.updated, pair->first.has_key ? pair->first.key : NULL};
+    struct err err = {0};
+    if (!pair->paired) {
+        write_position(token, table, &pair->first);
+        return;
+    }
+    buf_reset(token);
+    if (since_write_pair(token, &table->shape, &low, &pair->second.updated, key, &err))
+        fail_msg("%s", err.text);
+}
+
+static bool is_position(const struct table *table, const struct position *position, const struct drawn *drawn)
+{
+    bool same = position->updated && same_value(position->updated, &drawn->updated) &&
+                (position->key != NULL) == drawn->has_key;
+    for (size_t i = 0; same && drawn->has_key && i < table->relation.key_count; i++)
+        same = same_value(&position->key[i], &drawn->key[i]);
+    return same;
+}
+
+static void read_pair(const struct table *table, const struct drawn_pair *pair, const char *token, struct arena *arena)
+{
+    struct since since;
+    struct err err = {0};
+    if (since_parse(&since, &table->shape, token, arena, &err))
+        fail_msg("%s: %s", token, err.text);
+    bool same = pair->paired ? since.kind == SINCE_PAIR && is_position(table, &since.low, &pair->first) &&
+                                   is_position(table, &since.position, &pair->second)
+                             : since.kind == SINCE_AFTER && is_position(table, &since.position, &pair->first);
+    if (!same)
+        fail_msg("%s was read as another pair", token);
+}
+
+static void check_pairs(const enum sort *sorts, size_t key_count, unsigned pairs)
+{
+    struct column key[KEY_MAX];
+    struct table table;
+    struct buf first = {0}, second = {0};
+    struct arena *arena = arena_new();
+    for (size_t i = 0; i < key_count; i++)
+        key[i] = columns[sorts[1 + i]];
+    make_table(&table, columns[sorts[0]], key, key_count);
+    for (unsigned i = 0; i < pairs; i++) {
+        struct drawn_pair a, b;
+        draw_pair(&a, sorts, key_count);
+        draw_pair(&b, sorts, key_count);
+        share_beginning(&b.first, &a.first, draw(2 + key_count));
+        write_pair(&first, &table, &a);
+        write_pair(&second, &table, &b);
+        if (sign(strcmp(buf_text(&first), buf_text(&second))) != sign(compare_pairs(&a, &b, key_count)))
+            fail_msg("%s and %s are not in the order of where they lead", first.data, second.data);
+        read_pair(&table, &a, first.data, arena);
+        arena_reset(arena);
+    }
+    buf_free(&first);
+    buf_free(&second);
+    arena_free(arena);
+}
+
+static void pairs_stand_in_the_order_of_the_stream(void **state)
+{
+    enum { SHAPES = SORTS + 1 };
+    (void)state;
+    for (enum sort updated = 0; updated < SORTS; updated++) {
+        check_pairs((const enum sort[]){updated, INTEGER}, 1, PAIRS / SHAPES);
+        for (enum sort key = 0; key < SORTS; key++)
+            check_pairs((const enum sort[]){updated, key, (key + updated + 1) % SORTS}, 2, PAIRS / SHAPES);
+    }
+}
+
+static void pair_begins_before_the_row_it_belongs_to(void **state)
+{
+    const struct value horizon = INT(3), updated = INT(7), key = INT(5), sent = INT(9);
+    const struct value *keys[] = {&key};
+    const struct position low = {&horizon, NULL}, ahead = {&sent, &key};
+    struct buf token = {0};
+    struct err err = {0};
+    struct table table;
+    (void)state;
+    make_table(&table, columns[INTEGER], &columns[INTEGER], 1);
+    assert_int_equal(since_write_pair(&token, &table.shape, &low, &updated, keys, &err), 0);
+    assert_string_equal(buf_text(&token), "00000000000000000003!!00000000000000000007!00000000000000000005");
+    buf_reset(&token);
+    assert_int_equal(since_write(&token, &table.shape, &updated, keys, &err), 0);
+    assert_int_equal(since_write_sent(&token, &table.shape, &ahead, &err), 0);
+    assert_string_equal(buf_text(&token),
+                        "00000000000000000007!00000000000000000005!00000000000000000009!00000000000000000005");
+    buf_free(&token);
+}
+
+/* the lowest value of a time */
+
+static void lowest_value_of_a_time_is_never_above_what_a_row_of_it_has(void **state)
+{
+    static const struct {
+        enum sort sort;
+        unsigned digits;
+        enum config_unit unit;
+        const char *zone, *time;
+        struct value newest, lowest;
+    } cases[] = {
+        {DATETIME, 6, UNIT_NONE, NULL, "2024-01-31T23:59:59.123456Z", NOTHING, TIME(INT64_C(1706745599123456))},
+        {DATETIME, 3, UNIT_NONE, NULL, "2024-01-31T23:59:59.123456Z", NOTHING, TIME(INT64_C(1706745599123000))},
+        {DATETIME, 0, UNIT_NONE, NULL, "2024-01-31T23:59:59.999999Z", NOTHING, TIME(INT64_C(1706745599000000))},
+        {DATETIME, 0, UNIT_NONE, NULL, "1969-12-31T23:59:59.5Z", NOTHING, TIME(-1000000)},
+        {WALL, 6, UNIT_NONE, "+02:00", "1970-01-01T00:00:00Z", NOTHING, TIME(2 * HOUR)},
+        {WALL, 6, UNIT_NONE, "Europe/Oslo", "2024-07-01T00:00:00Z", NOTHING, TIME(INT64_C(1719799200000000))},
+        /* an hour before the clock goes back from 03:00 to 02:00, at 01:00 UTC: what comes then may be at 02:00 */
+        {WALL, 6, UNIT_NONE, "Europe/Oslo", "2024-10-27T00:30:00Z", NOTHING, TIME(INT64_C(1729992600000000))},
+        {DATE, 0, UNIT_NONE, NULL, "1970-01-02T23:59:59Z", NOTHING, DAY(1)},
+        {DATE, 0, UNIT_NONE, "+02:00", "1970-01-02T23:59:59Z", NOTHING, DAY(2)},
+        {INTEGER, 0, UNIT_S, NULL, "1970-01-01T00:00:01.999999Z", NOTHING, INT(1)},
+        {INTEGER, 0, UNIT_MS, NULL, "1970-01-01T00:00:01.999999Z", NOTHING, INT(1999)},
+        {INTEGER, 0, UNIT_US, NULL, "1970-01-01T00:00:01.999999Z", NOTHING, INT(1999999)},
+        {TEXT, 0, UNIT_NONE, NULL, "2024-01-31T23:59:59.123456Z", STRING("2024-01-31 20:00:00"), STRING("2024-01-31 23:59:59")},
+        {TEXT, 0, UNIT_NONE, NULL, "2024-01-31T23:59:59.123456Z", STRING("2024-01-31T20:00:00.000Z"),
+         STRING("2024-01-31T23:59:59.123")},
+        {TEXT, 0, UNIT_NONE, NULL, "2024-01-31T23:59:59.123456Z", STRING("2024-01-31T20:00:00.000000000Z"),
+         STRING("2024-01-31T23:59:59.123456")},
+        {TEXT, 0, UNIT_NONE, NULL, "2024-01-31T23:59:59Z", STRING("2024-01-31T20:00Z"), STRING("2024-01-31T23:59")},
+        {TEXT, 0, UNIT_NONE, NULL, "2024-01-31T23:59:59Z", STRING("2024-01-31"), STRING("2024-01-31")},
+        {TEXT, 0, UNIT_NONE, "+02:00", "2024-01-31T23:59:59Z", STRING("2024-01-31T20:00:00"), STRING("2024-02-01T01:59:59")},
+        {TEXT, 0, UNIT_NONE, "+02:00", "2024-01-31T23:59:59Z", STRING("2024-01-31T20:00:00Z"), STRING("2024-01-31T23:59:59")},
+        {TEXT, 0, UNIT_NONE, NULL, "2024-01-31T23:59:59Z", STRING("2024-01-31T20:00:00-05:00"), STRING("2024-01-31 08:59:59")},
+        {TEXT, 0, UNIT_NONE, NULL, "2024-01-31T23:59:59Z", NOTHING, STRING("2024-01-31 08:59:59")},
+    };
+    struct arena *arena = arena_new();
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct zone *zone = cases[i].zone ? open_zone(cases[i].zone) : NULL;
+        struct column updated = columns[cases[i].sort];
+        struct table table;
+        struct value lowest;
+        struct err err = {0};
+        updated.digits = cases[i].digits;
+        make_table(&table, updated, &columns[INTEGER], 1);
+        table.shape.zone = zone;
+        table.shape.unit = cases[i].unit;
+        if (since_lowest(&table.shape, time_of(cases[i].time), &cases[i].newest, arena, &lowest, &err))
+            fail_msg("case %zu: %s", i, err.text);
+        if (!same_value(&lowest, &cases[i].lowest))
+            fail_msg("case %zu: %s has another lowest value: %" PRId64 " '%.*s'", i, cases[i].time, lowest.integer,
+                     lowest.kind == KIND_TEXT ? (int)lowest.text.len : 0, lowest.kind == KIND_TEXT ? lowest.text.bytes : "");
+        zone_close(zone);
+    }
+    arena_free(arena);
+}
+
+static void column_without_times_has_no_lowest_value(void **state)
+{
+    struct arena *arena = arena_new();
+    struct value lowest, nothing = NOTHING;
+    struct table table;
+    struct err err = {0};
+    (void)state;
+    make_table(&table, columns[INTEGER], &columns[INTEGER], 1);
+    assert_int_equal(since_lowest(&table.shape, 0, &nothing, arena, &lowest, &err), -1);
+    arena_free(arena);
 }
 
 /* what does not fit */
@@ -506,6 +696,12 @@ static void a_token_of_another_shape_is_gone(void **state)
         {INTEGER, INTEGER, "-9999999999999999999!00000000000000000005"},
         {INTEGER, INTEGER, "2024-01-31T23:59:59.123456Z!00000000000000000005"},
         {INTEGER, INTEGER, "!!"},
+        {INTEGER, INTEGER, "00000000000000000003!!00000000000000000005"},
+        {INTEGER, INTEGER, "00000000000000000003!!00000000000000000005!00000000000000000005!"},
+        {INTEGER, INTEGER, "00000000000000000003!!!00000000000000000005!00000000000000000005"},
+        {INTEGER, INTEGER, "00000000000000000003!00000000000000000003!00000000000000000005!"},
+        {INTEGER, INTEGER, "00000000000000000003!00000000000000000003!!00000000000000000005"},
+        {INTEGER, INTEGER, "00000000000000000003!00000000000000000003!abc!00000000000000000005"},
         {INTEGER, INTEGER, "!3"},
         {INTEGER, UUID, "00000000000000000003!00000000000000000005"},
         {INTEGER, UUID, "00000000000000000003!531a379e31bb4ce18690158dceb64be6"},
@@ -990,6 +1186,10 @@ int main(void)
         cmocka_unit_test(a_zoneless_part_is_written_as_it_is_stored),
         cmocka_unit_test(each_form_of_token_says_where_to_go_on),
         cmocka_unit_test(tokens_stand_in_the_order_of_the_stream),
+        cmocka_unit_test(pairs_stand_in_the_order_of_the_stream),
+        cmocka_unit_test(pair_begins_before_the_row_it_belongs_to),
+        cmocka_unit_test(lowest_value_of_a_time_is_never_above_what_a_row_of_it_has),
+        cmocka_unit_test(column_without_times_has_no_lowest_value),
         cmocka_unit_test(a_token_of_another_shape_is_gone),
         cmocka_unit_test(a_token_cut_anywhere_is_refused_or_an_earlier_place),
         cmocka_unit_test(a_value_without_an_order_has_no_token),

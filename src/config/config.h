@@ -72,6 +72,7 @@ enum config_late_mode { LATE_AUTO, LATE_SETTLE, LATE_IGNORE };
 struct config_late {
     enum config_late_mode mode;
     double seconds; /* LATE_AUTO: the margin, 1 unless written; LATE_SETTLE: the delay */
+    bool margin_written;
 };
 
 enum config_unit { UNIT_NONE, UNIT_S, UNIT_MS, UNIT_US };
@@ -100,6 +101,7 @@ struct config_source {
     const char *query;         /* a list of lines is joined by line ends */
     const char *updated_query; /* NULL when absent */
     struct config_list primary_key; /* empty: from the catalogue */
+    bool changelog;                 /* tracking: changes come from a log that triggers keep; updated_column is its own */
     const char *updated_column;     /* NULL: full reads only */
     enum config_unit updated_unit;
     struct config_deleted deleted;
@@ -220,6 +222,9 @@ const struct config_sink *config_sink(const struct config *config, const char *n
 
 /* Is this address or host this machine's own (127.0.0.0/8, ::1, localhost, a socket's path, NULL)? */
 bool config_is_loopback(const char *host);
+
+/* The column of a change log that tells the order of the changes. */
+#define CONFIG_CHANGE "sesam_change"
 
 /* The documentation's table of all keys, as Markdown, made from the table the parser uses. */
 int config_reference(struct buf *out);

@@ -9,6 +9,7 @@
 
 static const struct choice units[] = {{"s", UNIT_S}, {"ms", UNIT_MS}, {"us", UNIT_US}, {NULL, 0}};
 static const struct choice tokens[] = {{"keyset", false}, {"plain", true}, {NULL, 0}};
+static const struct choice trackings[] = {{"updated", false}, {"changelog", true}, {NULL, 0}};
 static const struct choice parameter_types[] = {{"string", PARAMETER_STRING},
                                                 {"integer", PARAMETER_INTEGER},
                                                 {"decimal", PARAMETER_DECIMAL},
@@ -64,6 +65,7 @@ static int check_late(struct reader *reader, const struct path *path, json_t *ob
     if (reader_has(object, "margin") == reader_has(object, "settle"))
         return reader_mistake(reader, path, "must have either margin or settle");
     late->mode = reader_has(object, "settle") ? LATE_SETTLE : LATE_AUTO;
+    late->margin_written = late->mode == LATE_AUTO;
     return 0;
 }
 
@@ -232,6 +234,25 @@ static int check_xmin(struct reader *reader, const struct path *path, json_t *ob
     return 0;
 }
 
+/* The log tells what has changed, and its rows have no xmin. */
+static int check_tracking(struct reader *reader, const struct path *path, json_t *object,
+                          const struct config_source *source)
+{
+    static const char *const others[] = {"query", "updated_query", "updated_column"};
+    int result = 0;
+    if (!source->changelog)
+        return 0;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (reader_has(object, others[i]))
+            result = reader_mistake_at(reader, path, others[i], "does not go with \"tracking\": \"changelog\"");
+    if (reader_has(object, "xmin_property"))
+        result = reader_mistake_at(reader, path, "xmin_property",
+                                   "does not go with \"tracking\": \"changelog\"; hash_property would do");
+    if (source->token_plain)
+        result = reader_mistake_at(reader, path, "token", "the changes of a log have no plain tokens");
+    return result;
+}
+
 /* What a column is called in the entity; NULL when it does not come. */
 static const char *property_of(const struct config_source *source, const char *column)
 {
@@ -288,8 +309,10 @@ static int check_properties(struct reader *reader, const struct path *path,
 
 static int check_source(struct reader *reader, const struct path *path, json_t *object, void *target)
 {
-    const struct config_source *source = target;
+    struct config_source *source = target;
     int result = reader_check_name(reader, path, path->name);
+    if (check_tracking(reader, path, object, source))
+        result = -1;
     if (check_what(reader, path, object))
         result = -1;
     if (check_xmin(reader, path, object, source))
@@ -298,6 +321,8 @@ static int check_source(struct reader *reader, const struct path *path, json_t *
         result = -1;
     if (query_check(reader, path, object, source))
         result = -1;
+    if (source->changelog)
+        source->updated_column = CONFIG_CHANGE;
     return result;
 }
 
@@ -330,6 +355,13 @@ static const struct key source_keys[] = {
      .at = AT(primary_key),
      .shown = "from the catalogue",
      .help = "the columns that make `_id`: unique and not NULL; required with `query`"},
+    {.name = "tracking",
+     .type = KEY_SWITCH,
+     .choices = trackings,
+     .at = AT(changelog),
+     .def = "\"updated\"",
+     .help = "what tells changes: the `updated_column`, or `changelog`: a log that triggers keep of the `table`, deletions "
+             "included (`sesam-sql ddl TYPE --table NAME` prints them)"},
     {.name = "updated_column",
      .type = KEY_OTHER,
      .read = read_updated,

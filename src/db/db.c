@@ -40,6 +40,8 @@ void db_close_all(const struct config *config, struct db *dbs)
     for (size_t i = 0; dbs && i < config->system_count; i++)
         if (dbs[i].system) {
             pool_free(dbs[i].pool);
+            if (dbs[i].sampler)
+                dbs[i].driver->sampler_free(dbs[i].sampler);
             pthread_mutex_destroy(&dbs[i].answer.mutex);
         }
     free(dbs);
@@ -56,7 +58,9 @@ int db_open_all(const struct config *config, struct db **out, struct err *err)
         pthread_mutex_init(&dbs[i].answer.mutex, NULL);
         dbs[i].driver = db_driver(system->type, err);
         dbs[i].pool = dbs[i].driver ? pool_new(dbs[i].driver, system) : NULL;
-        if (!dbs[i].pool) {
+        if (dbs[i].pool)
+            dbs[i].sampler = dbs[i].driver->sampler_new(system);
+        if (!dbs[i].sampler) {
             err_memory(err); /* unless db_driver said more */
             db_close_all(config, dbs);
             return -1;

@@ -24,6 +24,7 @@ struct db {
     const struct config_system *system;
     const struct driver *driver;
     struct pool *pool;
+    struct sampler *sampler; /* of the horizon */
     struct db_answer answer;
 };
 

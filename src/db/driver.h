@@ -67,6 +67,7 @@ struct column {
     bool normalised;        /* the server may keep another text than the one it is given (jsonb, inet, time): only
                                it can say whether two are the same, see FIND_LOCK */
     bool doubtful;          /* the server takes for NULL what it cannot read, without a word (MySQL's geometry) */
+    bool transaction;       /* the ids of the transactions that wrote the rows (PostgreSQL's xid8) */
     bool exact;             /* as part of a key: two values that accept brought to the column's form are the same
                                key just when their bytes are */
 };
@@ -83,6 +84,8 @@ struct relation {
     const char *key_index; /* the driver's: the name of the index that key_unique speaks of */
     bool bulk;         /* the driver's: its way of loading many rows works on it */
     bool updated_indexed; /* an index begins with the updated column and then the key, in this order */
+    const char *outside; /* what keeps the server's open transactions from telling which rows are still to come:
+                            "public.report is a materialised view"; NULL: nothing does */
     const char *from;  /* what stands after FROM, and ON, quoted: "public"."customers", or (query) */
     const char *title; /* how people call it: "public.customers", "query" */
 };
@@ -124,6 +127,7 @@ struct bound {
 struct filter {
     size_t column;
     struct config_value value;
+    const size_t *unless; /* a boolean column; rows where it is true are taken whatever the other holds. NULL: none */
 };
 
 enum plan_order { ORDER_NONE, ORDER_KEY, ORDER_UPDATED };
@@ -153,6 +157,67 @@ enum feature {
     FEATURE_XMIN = 1, /* rows have a system column that changes with every update (PostgreSQL) */
     FEATURE_STAMP = 2, /* find gives each row a stamp, and update and delete only touch a row that still has it */
     FEATURE_ONE_WRITER = 4, /* a transaction that writes keeps every other writer out from its beginning (SQLite) */
+};
+
+/* the horizon */
+
+/* What the server is asked before a read. */
+struct horizon_question {
+    const struct relation *relation;
+    size_t updated;   /* index of the updated column */
+    bool clock_only;  /* only the server's clock is wanted: time is what it shows, whoever is at work */
+};
+
+/* What it says: no transaction that is still open, or begins later, writes a row of an earlier time or a lower
+ * number, where the writers take it from the server in the statement that writes. Margins are not taken off yet. */
+struct horizon {
+    bool known;       /* false: nothing is certain yet, because what is open now was not watched when it began */
+    int64_t time;     /* microseconds since 1970 */
+    int64_t clock;    /* what the server's clock showed when it was asked */
+    uint64_t number;  /* of a column of transaction ids */
+    uint64_t next;    /* the id that the server gives out next; a token beyond is of another server */
+    char zone[64];    /* the server's own time zone, for columns without one; "": it has none */
+    bool waits;       /* somebody holds it back; then holder is who, for people: "session 4711 of role 'app', */
+    char holder[200]; /* application 'nightly', in a transaction since 2024-01-31T23:59:59Z" */
+};
+
+/* What a driver remembers of a system between questions, or keeps asking by itself. */
+struct sampler;
+
+/* change logs */
+
+/* The log that triggers keep of a table: one row for each key that there is or was, with its last change (a number, an
+ * id or a time that never goes back) and when it was deleted, if it was. It stands beside the table, and so does the
+ * list of the logs with what was pruned. Lives in the arena it was found into. */
+struct change_log {
+    const char *schema; /* for describe; NULL where there is only one */
+    const char *name;   /* of the log's table, for describe */
+    const char *from;   /* the log, quoted */
+    const char *hint;   /* behind the log's alias in FROM, so that it is read by the index of its changes; or "" */
+    const char *list;   /* the list, quoted */
+    const char *table;  /* the tracked table's name as a literal, as it stands in the list */
+    const char *same;   /* a condition: the row t of the table and the row l of the log have the same key */
+    bool exists;        /* both tables are there */
+    const char *fault;  /* what keeps changes from being logged: "trigger 'x' is disabled"; NULL: nothing does */
+};
+
+enum { CHANGE_LOG_NAME = 56 };
+
+/* The log's own columns. */
+#define CHANGE_LOG_CHANGE CONFIG_CHANGE
+#define CHANGE_LOG_GONE "sesam_gone"
+
+/* What was pruned of a log. */
+struct change_mark {
+    uint64_t prunes;     /* how often */
+    struct value pruned; /* deletions of lower changes may be gone; KIND_NULL: none was pruned */
+    struct value last;   /* the highest change ever, where a counter knows it; else KIND_NULL */
+};
+
+/* Changes that the log should know and does not. */
+struct change_missed {
+    uint64_t rows;      /* of the table, without a living row in the log */
+    uint64_t deletions; /* living rows in the log, without a row in the table */
 };
 
 /* writing */
@@ -300,6 +365,20 @@ struct driver {
     /* Appends a name as it stands in SQL, quoted. */
     void (*quote)(struct conn *conn, struct buf *out, const char *name);
 
+    /* the horizon */
+
+    /* One for each system; connects to nothing before it is first asked. system is borrowed for its life. NULL when
+     * there is no memory. Ask from any thread. */
+    struct sampler *(*sampler_new)(const struct config_system *system);
+    void (*sampler_free)(struct sampler *sampler); /* accepts NULL; ends what it runs */
+    /* Asks on the connection that will read, before its snapshot. ERR_DATABASE with the grant, and what can be done
+     * without it, as hint where the server will not tell: never a guess. */
+    int (*horizon)(struct conn *conn, struct sampler *sampler, const struct horizon_question *question,
+                   struct horizon *horizon, struct err *err);
+    /* The highest value of the plan's updated column, in the database's own order; KIND_NULL: there is none. Reads
+     * plan's query, filters aside. Texts live in arena. */
+    int (*newest)(struct conn *conn, const struct plan *plan, struct arena *arena, struct value *value, struct err *err);
+
     /* reading */
 
     /* Begins one read-only snapshot and the first range, so that a broken statement fails here. */
@@ -393,8 +472,26 @@ struct driver {
     int (*tables)(struct conn *conn, const struct config_sink *sink, const struct target *target, struct tables *tables,
                   struct err *err);
 
-    /* The SQL of the state's tables, for people to run. */
-    const char *state_sql;
+    /* change logs */
+
+    /* Finds a table's log, or tells where it would be. ERR_DATABASE where the database is too old to have one. */
+    int (*log_find)(struct conn *conn, const struct relation *table, struct arena *arena, struct change_log *log,
+                    struct err *err);
+    /* Appends the statements that make it: tables, triggers and the keys that are there already. They may be run
+     * again at any time, and then make up for what was missed. */
+    int (*log_sql)(struct conn *conn, const struct relation *table, const struct change_log *log, struct buf *sql,
+                   struct err *err);
+    int (*log_mark)(struct conn *conn, const struct change_log *log, struct change_mark *mark, struct err *err);
+    /* Looks at every row of both. */
+    int (*log_missed)(struct conn *conn, const struct relation *table, const struct change_log *log,
+                      struct change_missed *missed, struct err *err);
+    /* Appends what could change the table without the log: sentences without full stop, each a line. */
+    int (*log_risks)(struct conn *conn, const struct relation *table, const struct change_log *log, struct buf *risks,
+                     struct err *err);
+
+    /* The SQL of the state's tables, and of what lets a role without rights ask for the horizon (NULL: nothing is
+     * needed), for people to run. */
+    const char *state_sql, *horizon_sql;
 };
 
 extern const struct driver driver_postgresql, driver_mysql, driver_sqlite;

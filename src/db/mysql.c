@@ -147,11 +147,15 @@ static unsigned bounded(double seconds, unsigned most)
 }
 
 /* Local files stay here whatever the server asks for; a packet may be as large as the protocol allows. */
-static void set_options(MYSQL *mysql, const struct config_system *system, unsigned seconds)
+static void set_options(MYSQL *mysql, const struct config_system *system, unsigned seconds, unsigned answer)
 {
     unsigned off = 0;
     unsigned long packet = 1024UL * 1024 * 1024;
     mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &seconds);
+    if (answer) {
+        mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &answer);
+        mysql_options(mysql, MYSQL_OPT_WRITE_TIMEOUT, &answer);
+    }
     mysql_options(mysql, MYSQL_OPT_LOCAL_INFILE, &off);
     mysql_options(mysql, MYSQL_OPT_MAX_ALLOWED_PACKET, &packet);
     mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
@@ -196,8 +200,9 @@ static int check_encrypted(MYSQL *mysql, const struct config_system *system, enu
     return err_hint(err, "turn TLS on there, or choose another 'sslmode' of the system");
 }
 
-/* Opens a bare connection. seconds bound each step of it. */
-static int connect_to(MYSQL **out, const struct config_system *system, unsigned seconds, struct err *err)
+/* Opens a bare connection. seconds bound each step of it; answer each answer of the server later, 0: nothing does. */
+static int connect_to(MYSQL **out, const struct config_system *system, unsigned seconds, unsigned answer,
+                      struct err *err)
 {
     enum tls tls;
     if (tls_of(system, &tls, err))
@@ -211,7 +216,7 @@ static int connect_to(MYSQL **out, const struct config_system *system, unsigned 
         tls = system->sslmode ? tls : TLS_DISABLED;
     else if (system->host && system->port) /* with a port, "localhost" is no socket */
         mysql_options(mysql, MYSQL_OPT_PROTOCOL, &protocol);
-    set_options(mysql, system, seconds);
+    set_options(mysql, system, seconds, answer);
     if (set_tls(mysql, system, tls, err))
         goto failed;
     if (!mysql_real_connect(mysql, is_path ? NULL : system->host, system->username, system->password,
@@ -293,7 +298,7 @@ static void name_server(struct conn *conn)
 
 static void close_connection(struct conn *conn);
 
-static int connection_open(struct conn **out, const struct config_system *system, struct err *err)
+int mydb_open_bounded(struct conn **out, const struct config_system *system, unsigned seconds, struct err *err)
 {
     mydb_thread();
     struct conn *conn = calloc(1, sizeof *conn);
@@ -302,7 +307,7 @@ static int connection_open(struct conn **out, const struct config_system *system
     conn->system = system;
     conn->socket = -1;
     atomic_init(&conn->cancelled, false);
-    if (connect_to(&conn->mysql, system, bounded(system->pool_timeout, CONNECT_SECONDS), err))
+    if (connect_to(&conn->mysql, system, bounded(system->pool_timeout, CONNECT_SECONDS), seconds, err))
         goto failed;
     conn->id = mysql_thread_id(conn->mysql);
     conn->socket = dup(conn->mysql->net.fd);
@@ -321,6 +326,11 @@ failed:
     return -1;
 }
 
+static int connection_open(struct conn **conn, const struct config_system *system, struct err *err)
+{
+    return mydb_open_bounded(conn, system, 0, err);
+}
+
 /* closing */
 
 /* A server that sorts does not look whether its client is still there. */
@@ -330,7 +340,7 @@ static void kill_running(struct conn *conn)
     char sql[48];
     snprintf(sql, sizeof sql, "KILL %lu", conn->id);
     struct err ignored = {0};
-    if (connect_to(&killer, conn->system, KILL_SECONDS, &ignored))
+    if (connect_to(&killer, conn->system, KILL_SECONDS, 0, &ignored))
         return;
     mysql_query(killer, sql); /* it may have ended by itself */
     mysql_close(killer);
@@ -411,6 +421,10 @@ const struct driver driver_mysql = {
     .server = connection_server,
     .describe = mydb_describe,
     .quote = mydb_quote,
+    .sampler_new = mydb_sampler_new,
+    .sampler_free = mydb_sampler_free,
+    .horizon = mydb_horizon,
+    .newest = mydb_newest,
     .read_open = mydb_read_open,
     .read_next = mydb_read_next,
     .read_close = mydb_read_close,
@@ -438,5 +452,11 @@ const struct driver driver_mysql = {
     .create = mydb_create,
     .rights = mydb_rights,
     .tables = mydb_tables,
+    .log_find = mydb_log_find,
+    .log_sql = mydb_log_sql,
+    .log_mark = mydb_log_mark,
+    .log_missed = mydb_log_missed,
+    .log_risks = mydb_log_risks,
     .state_sql = sql_mysql_state,
+    .horizon_sql = sql_mysql_horizon,
 };

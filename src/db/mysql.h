@@ -177,7 +177,11 @@ struct mydb_describing {
     const char **collations;    /* of the columns, or NULL */
     const char **type_names;    /* the catalogue's DATA_TYPE, or "json" where a check says so */
     struct mydb_facts *facts;   /* of the columns, or NULL */
+    bool countable;             /* parameters that are integers stand where only a number can */
 };
+
+/* Writes the statement that reads what is described, with NULLs for parameters. */
+int mydb_put_described(struct mydb_describing *d, struct buf *sql);
 
 /* Asks with the texts values in place of each %, escaped. Returns the rows, or NULL with err set. */
 MYSQL_RES *mydb_ask(struct mydb_describing *d, const char *sql, const char *const *values);
@@ -308,5 +312,117 @@ int mydb_execute(struct conn *conn, struct mydb_statement *statement, const char
 
 /* Runs a statement without rows. */
 int mydb_run(struct conn *conn, const char *sql, const char *what, struct err *err);
+
+/* the horizon */
+
+/* A session that ran a statement when a sample was taken. */
+struct mydb_session {
+    uint64_t thread;
+    int64_t since; /* no later than the statement's beginning; microseconds since 1970, as all times here */
+};
+
+/* A transaction that InnoDB had open. */
+struct mydb_trx {
+    uint64_t thread; /* 0: no session's, such as a prepared XA transaction whose session has gone */
+    uint64_t id;     /* 0: it has none, since it has not written */
+    int64_t started; /* by the server's own clock and zone, in seconds: only to tell two from each other */
+    bool reads;      /* it was declared READ ONLY */
+    int64_t bound;   /* no row of it is of an earlier time: mydb_watch_add */
+    bool unknown;    /* nobody knows its bound */
+};
+
+/* Starts zeroed. */
+struct mydb_sample {
+    int64_t time; /* the server's clock before it was taken */
+    bool replica; /* a session applies what another server wrote */
+    struct mydb_session *sessions;
+    size_t session_count, session_cap;
+    struct mydb_trx *trxs;
+    size_t trx_count, trx_cap;
+};
+
+void mydb_sample_reset(struct mydb_sample *sample);
+void mydb_sample_free(struct mydb_sample *sample);
+/* 0, or -1: no memory. */
+int mydb_sample_session(struct mydb_sample *sample, struct mydb_session session);
+int mydb_sample_trx(struct mydb_sample *sample, struct mydb_trx trx);
+
+enum mydb_hold { MYDB_HOLD_NONE, MYDB_HOLD_STATEMENT, MYDB_HOLD_TRX, MYDB_HOLD_UNKNOWN };
+
+/* What the samples of one server tell together: mysql_watch.c. Starts zeroed. */
+struct mydb_watch {
+    struct mydb_sample last;
+    struct mydb_sample ahead; /* clock and statements that belong to the next picture */
+    size_t samples;
+    bool known;
+    int64_t horizon;     /* if known: no row that is committed later is of an earlier time */
+    int64_t lowest;      /* of the last sample alone */
+    enum mydb_hold hold; /* who keeps it below the last sample's time */
+    uint64_t holder;     /* its thread */
+};
+
+/* Adds the next sample; leaves a former one in its place, for its memory. */
+void mydb_watch_add(struct mydb_watch *watch, struct mydb_sample *sample);
+void mydb_watch_free(struct mydb_watch *watch);
+
+/* Takes samples on a connection of its own: mysql_sample.c. Starts with conn set and the rest zeroed. */
+struct mydb_look {
+    struct conn *conn;
+    bool by_procedure; /* the role lacks PROCESS, a procedure has it */
+    bool open;         /* our own transaction should be in the picture */
+    bool blind;        /* the role may not ask whether the server is a replica */
+};
+
+/* Can this server's sessions tell what rows are to come, and may the role ask? ERR_DATABASE with what can be done. */
+int mydb_look_begin(struct mydb_look *look, struct err *err);
+/* The first part of a sample: clock and statements. */
+int mydb_look_sessions(struct mydb_look *look, struct mydb_sample *sample, struct err *err);
+/* The second part. *why is why the picture cannot be used, and the call is to be made again after some time; or
+ * NULL. */
+int mydb_look_trxs(struct mydb_look *look, struct mydb_sample *sample, const char **why, struct err *err);
+/* Who a thread is, as far as the role may know: "session 4711 of user 'app'". */
+void mydb_look_name(struct mydb_look *look, uint64_t thread, char *text, size_t size);
+/* The same of transactions without a session: "prepared XA transaction 'x1'". */
+void mydb_look_prepared(struct mydb_look *look, char *text, size_t size);
+
+/* What the sampler knows: mysql_sampler.c. */
+struct mydb_answer {
+    unsigned long epoch;    /* of the connection that watches */
+    unsigned long thread;   /* its thread */
+    char lock[64];          /* which only it holds, and only on its server */
+    struct horizon horizon; /* but for the clock and the zone */
+};
+
+/* Waits until it knows something of late. conn is the connection that will read; it is only looked at for its being
+ * cancelled. */
+int mydb_sampler_ask(struct sampler *sampler, struct conn *conn, struct mydb_answer *answer, struct err *err);
+/* The connection of that epoch has reached another server: it shall connect again. */
+void mydb_sampler_renew(struct sampler *sampler, unsigned long epoch);
+
+struct sampler *mydb_sampler_new(const struct config_system *system);
+void mydb_sampler_free(struct sampler *sampler);
+/* Opens a connection whose every answer must come within seconds. */
+int mydb_open_bounded(struct conn **conn, const struct config_system *system, unsigned seconds, struct err *err);
+
+/* See driver.h: mysql_horizon.c. */
+int mydb_horizon(struct conn *conn, struct sampler *sampler, const struct horizon_question *question,
+                 struct horizon *horizon, struct err *err);
+int mydb_newest(struct conn *conn, const struct plan *plan, struct arena *arena, struct value *value, struct err *err);
+/* Writes the statement that reads the highest updated value: mysql_select.c. */
+int mydb_select_newest(struct mydb_statement *statement, const struct plan *plan, struct err *err);
+
+/* Finds relation->outside: mysql_outside.c. */
+int mydb_outside(struct mydb_describing *d);
+
+/* Change logs, see driver.h: mysql_log.c. */
+int mydb_log_find(struct conn *conn, const struct relation *table, struct arena *arena, struct change_log *log,
+             struct err *err);
+int mydb_log_sql(struct conn *conn, const struct relation *table, const struct change_log *log, struct buf *sql,
+            struct err *err);
+int mydb_log_mark(struct conn *conn, const struct change_log *log, struct change_mark *mark, struct err *err);
+int mydb_log_missed(struct conn *conn, const struct relation *table, const struct change_log *log,
+               struct change_missed *missed, struct err *err);
+int mydb_log_risks(struct conn *conn, const struct relation *table, const struct change_log *log, struct buf *risks,
+              struct err *err);
 
 #endif

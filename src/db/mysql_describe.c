@@ -321,6 +321,24 @@ static int put_from(struct mydb_describing *d, struct buf *sql, bool countable, 
     return 0;
 }
 
+/* The statement that reads it, with NULLs for its parameters. */
+static int put_select(struct mydb_describing *d, struct buf *sql, bool countable, size_t *placeholders)
+{
+    buf_puts(sql, "SELECT ");
+    for (size_t i = 0; i < d->relation->column_count; i++) {
+        buf_puts(sql, i ? ", " : "");
+        mydb_name(sql, d->relation->columns[i].name);
+    }
+    buf_puts(sql, d->relation->column_count ? " FROM " : "* FROM ");
+    return put_from(d, sql, countable, placeholders);
+}
+
+int mydb_put_described(struct mydb_describing *d, struct buf *sql)
+{
+    size_t placeholders = 0;
+    return put_select(d, sql, d->countable, &placeholders);
+}
+
 /* Nothing is executed. Where a NULL is a syntax error, as in LIMIT, *again is set instead of err. */
 static int prepare(struct mydb_describing *d, MYSQL_STMT *stmt, bool countable, bool *again)
 {
@@ -328,13 +346,8 @@ static int prepare(struct mydb_describing *d, MYSQL_STMT *stmt, bool countable, 
     struct buf sql = {0};
     size_t placeholders = 0;
     int failed = -1;
-    buf_puts(&sql, "SELECT ");
-    for (size_t i = 0; i < d->relation->column_count; i++) {
-        buf_puts(&sql, i ? ", " : "");
-        mydb_name(&sql, d->relation->columns[i].name);
-    }
-    buf_puts(&sql, d->relation->column_count ? " FROM " : "* FROM ");
-    if (put_from(d, &sql, countable, &placeholders))
+    d->countable = countable;
+    if (put_select(d, &sql, countable, &placeholders))
         goto out;
     if (!buf_text(&sql)) {
         err_memory(d->err);
@@ -406,7 +419,7 @@ static int read_triggers(struct mydb_describing *d)
 static int describe_table(struct mydb_describing *d)
 {
     if (find_schema(d) || find_table(d) || read_columns(d) || read_json_checks(d) || read_types(d) ||
-        read_triggers(d) || allocate_key(d))
+        read_triggers(d) || mydb_outside(d) || allocate_key(d))
         return -1;
     return mydb_indexes(d);
 }
@@ -420,7 +433,7 @@ static int describe_query(struct mydb_describing *d)
     d->relation->title = "query";
     if (!d->relation->from)
         return err_memory(d->err);
-    return read_types(d) || allocate_key(d) || mydb_named_key(d) ? -1 : 0;
+    return read_types(d) || mydb_outside(d) || allocate_key(d) || mydb_named_key(d) ? -1 : 0;
 }
 
 int mydb_describe(struct conn *conn, const struct subject *subject, struct arena *arena,

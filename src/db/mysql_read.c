@@ -75,11 +75,11 @@ static int open_range(struct conn *conn, struct mydb_read *read, struct err *err
     return failed;
 }
 
-/* A statement alone sees one snapshot; several need a transaction around them. */
+/* One snapshot for all ranges. A single statement has one of its own; but the transaction also says, before the statement
+ * begins and for whoever looks at the server's transactions, that nothing will be written: else a long read would hold back
+ * the horizon, ours and that of others who read this server. */
 static int begin(struct conn *conn, struct mydb_read *read, struct err *err)
 {
-    if (read->plan->order == ORDER_NONE || read->plan->range_count < 2)
-        return 0;
     if (mydb_run(conn, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", "cannot begin a snapshot", err))
         return -1;
     read->transaction = true;

@@ -198,6 +198,23 @@ static int put_nulls_after(struct mydb_statement *statement, const struct relati
     return 0;
 }
 
+/* The first page of a full read. It has no bound, and then MariaDB would rather read all rows of a narrow table and sort
+ * them than go along the index for a thousand; it does when there is one, if only the lowest value there can be. */
+static bool begins_page(const struct plan *plan, const struct range *range)
+{
+    const struct column *updated = &plan->relation->columns[plan->updated];
+    switch (updated->kind) {
+    case KIND_INT:
+    case KIND_UINT:
+    case KIND_DATE:
+    case KIND_DATETIME:
+        return plan->limit != UINT64_MAX && plan->relation->updated_indexed && !range->nulls && !range->after &&
+               !range->before;
+    default:
+        return false;
+    }
+}
+
 static int put_updated_range(struct mydb_statement *statement, const struct plan *plan,
                              const struct range *range, struct err *err)
 {
@@ -207,6 +224,11 @@ static int put_updated_range(struct mydb_statement *statement, const struct plan
     struct buf *out = &statement->sql;
     if (range->nulls && after && after->key)
         return put_nulls_after(statement, relation, updated, after, err);
+    if (begins_page(plan, range)) {
+        put_ordered(out, updated);
+        buf_puts(out, " >= ?");
+        return mydb_bind_lowest(statement, updated, err);
+    }
     if (range->nulls || (!after && !range->before)) {
         put_ordered(out, updated);
         buf_puts(out, range->nulls ? " IS NULL" : " IS NOT NULL");
@@ -225,7 +247,8 @@ static bool range_restricts(const struct plan *plan, const struct range *range)
         return false;
     if (plan->order == ORDER_KEY)
         return range->after && range->after->key;
-    return range->nulls || range->after || range->before || plan->relation->columns[plan->updated].nullable;
+    return range->nulls || range->after || range->before || plan->relation->columns[plan->updated].nullable ||
+           begins_page(plan, range);
 }
 
 static int put_where(struct conn *conn, struct mydb_statement *statement, const struct plan *plan,
@@ -243,10 +266,16 @@ static int put_where(struct conn *conn, struct mydb_statement *statement, const 
         const struct column *column = &plan->relation->columns[plan->filters[i].column];
         buf_puts(&statement->sql, link);
         link = " AND ";
+        buf_puts(&statement->sql, plan->filters[i].unless ? "(" : "");
         put_ordered(&statement->sql, column);
         buf_puts(&statement->sql, " = ?");
         if (mydb_bind_filter(statement, conn, column, &plan->filters[i].value, err))
             return -1;
+        if (!plan->filters[i].unless)
+            continue;
+        buf_puts(&statement->sql, " OR ");
+        put_ordered(&statement->sql, &plan->relation->columns[*plan->filters[i].unless]);
+        buf_putc(&statement->sql, ')');
     }
     return 0;
 }
@@ -291,5 +320,24 @@ int mydb_select(struct conn *conn, struct mydb_statement *statement, const struc
     put_order(out, plan, range);
     if (limit != UINT64_MAX)
         buf_printf(out, " LIMIT %" PRIu64, limit);
+    return buf_text(out) ? 0 : err_memory(err);
+}
+
+/* The NULLs come last. */
+int mydb_select_newest(struct mydb_statement *statement, const struct plan *plan, struct err *err)
+{
+    const struct column *column = &plan->relation->columns[plan->updated];
+    struct buf *out = &statement->sql;
+    buf_puts(out, "SELECT ");
+    if (column->expression)
+        buf_puts(out, column->expression);
+    else
+        mydb_name(out, column->name);
+    buf_puts(out, " FROM ");
+    if (put_from(statement, plan, err))
+        return -1;
+    buf_puts(out, " ORDER BY ");
+    put_ordered(out, column);
+    buf_puts(out, " DESC LIMIT 1");
     return buf_text(out) ? 0 : err_memory(err);
 }

@@ -241,6 +241,7 @@ static void postgres_close(struct conn *conn)
     free(conn->constants);
     free(conn->constant_fields);
     free(conn->synced);
+    free(conn->horizon_call);
     free(conn);
 }
 
@@ -322,6 +323,10 @@ const struct driver driver_postgresql = {
     .server = postgres_server,
     .describe = postgres_describe,
     .quote = postgres_quote,
+    .sampler_new = postgres_sampler_new,
+    .sampler_free = postgres_sampler_free,
+    .horizon = postgres_horizon,
+    .newest = postgres_newest,
     .read_open = postgres_read_open,
     .read_next = postgres_read_next,
     .read_close = postgres_read_close,
@@ -349,5 +354,11 @@ const struct driver driver_postgresql = {
     .create = postgres_create,
     .rights = postgres_rights,
     .tables = postgres_tables,
+    .log_find = postgres_log_find,
+    .log_sql = postgres_log_sql,
+    .log_mark = postgres_log_mark,
+    .log_missed = postgres_log_missed,
+    .log_risks = postgres_log_risks,
     .state_sql = sql_postgresql_state,
+    .horizon_sql = sql_postgresql_horizon,
 };

@@ -19,6 +19,10 @@ struct conn {
     size_t constant_len;
 
     char *synced; /* a schema where the tables of full syncs were seen, quoted; NULL: none yet */
+
+    char *horizon_call; /* the function that tells of other sessions, as it is called; NULL: we look ourselves */
+    bool horizon_ready; /* the statements that ask for the horizon are prepared */
+    char zone[64];      /* the time zone that the session had without us; "": not asked yet */
 };
 
 /* Type oids as in the server's pg_type.dat; they never change. */
@@ -54,6 +58,9 @@ int postgres_value(struct conn *conn, struct buf *out, const struct column *colu
 /* Writes the statement that reads one range, at most limit rows. */
 int postgres_select(struct conn *conn, struct buf *out, const struct plan *plan, const struct range *range,
                     uint64_t limit, struct err *err);
+
+/* Writes the one that reads the highest value of the updated column. */
+int postgres_select_newest(struct conn *conn, struct buf *out, const struct plan *plan, struct err *err);
 
 /* Writes the statement that gives no rows, but the types of the plan's columns as they are now. */
 int postgres_probe(struct conn *conn, struct buf *out, const struct plan *plan, struct err *err);
@@ -185,5 +192,36 @@ int postgres_rights(struct conn *conn, const struct config_sink *sink, const str
                     struct err *err);
 int postgres_tables(struct conn *conn, const struct config_sink *sink, const struct target *target,
                     struct tables *tables, struct err *err);
+
+/* The horizon, see driver.h. */
+struct sampler *postgres_sampler_new(const struct config_system *system);
+void postgres_sampler_free(struct sampler *sampler);
+int postgres_horizon(struct conn *conn, struct sampler *sampler, const struct horizon_question *question,
+                     struct horizon *horizon, struct err *err);
+/* Takes one sample: horizon->time is what the sessions gave, prepared lists the prepared transactions (key, text for
+ * people), read behind them; server is who gave them. Takes horizon back to where those hold it. */
+int postgres_hold(struct sampler *sampler, const char *server, const PGresult *prepared, struct horizon *horizon,
+                  struct err *err);
+/* Somebody holds it back: this one. */
+void postgres_holder(struct horizon *horizon, const char *text);
+/* Within the transaction that prepared what is to be read: sets relation->outside. */
+int postgres_outside(struct conn *conn, struct relation *relation, struct arena *arena, struct err *err);
+/* The name of sessions while they read for a source. Such a session writes nothing, and so holds back nobody's horizon;
+ * all others do, those of sinks too. */
+#define POSTGRES_SOURCE "sesam-sql source"
+/* Ahead of what a message reads, within the transaction that the message, or BEGIN, makes. */
+#define POSTGRES_ANNOUNCE "SET LOCAL application_name = '" POSTGRES_SOURCE "'; "
+int postgres_newest(struct conn *conn, const struct plan *plan, struct arena *arena, struct value *value, struct err *err);
+
+/* Change logs, see driver.h: postgres_log.c. */
+int postgres_log_find(struct conn *conn, const struct relation *table, struct arena *arena, struct change_log *log,
+             struct err *err);
+int postgres_log_sql(struct conn *conn, const struct relation *table, const struct change_log *log, struct buf *sql,
+            struct err *err);
+int postgres_log_mark(struct conn *conn, const struct change_log *log, struct change_mark *mark, struct err *err);
+int postgres_log_missed(struct conn *conn, const struct relation *table, const struct change_log *log,
+               struct change_missed *missed, struct err *err);
+int postgres_log_risks(struct conn *conn, const struct relation *table, const struct change_log *log, struct buf *risks,
+              struct err *err);
 
 #endif

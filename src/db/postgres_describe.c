@@ -285,6 +285,7 @@ static int fill_column(struct describing *d, struct column *column, const PGresu
         .number = PQftype(description, i),
         .modifier = PQfmod(description, i),
         .nullable = !d->oid || PQgetvalue(types, i, 5)[0] != 't',
+        .transaction = PQftype(description, i) == PG_XID8,
     };
     if (!column->name || !column->type || !column->cast)
         return err_memory(d->err);
@@ -432,6 +433,23 @@ static int describe_key(struct describing *d)
     return 0;
 }
 
+/* One transaction keeps what is read locked, for postgres_outside to see. */
+static int begin(struct describing *d)
+{
+    PGresult *result = PQexec(d->conn->pg, "BEGIN READ ONLY");
+    int failed = PQresultStatus(result) == PGRES_COMMAND_OK
+                     ? 0
+                     : postgres_error(d->conn->pg, result, "cannot begin a transaction", d->err);
+    PQclear(result);
+    return failed;
+}
+
+static int end(struct describing *d)
+{
+    PQclear(PQexec(d->conn->pg, "ROLLBACK"));
+    return PQtransactionStatus(d->conn->pg) == PQTRANS_IDLE ? 0 : -1;
+}
+
 int postgres_describe(struct conn *conn, const struct subject *subject, struct arena *arena,
                       struct relation **relation, struct err *err)
 {
@@ -439,8 +457,14 @@ int postgres_describe(struct conn *conn, const struct subject *subject, struct a
     d.relation = arena_alloc(arena, sizeof *d.relation);
     if (!d.relation)
         return err_memory(err);
-    if ((subject->table ? find_table(&d) : wrap_query(&d)) || describe_columns(&d) || describe_key(&d))
-        return -1;
-    *relation = d.relation;
-    return 0;
+    /* Only sources track, and only those ask what is under what they read. */
+    int failed = subject->updated ? begin(&d) : 0;
+    if (!failed)
+        failed = (subject->table ? find_table(&d) : wrap_query(&d)) || describe_columns(&d) ||
+                 (subject->updated && postgres_outside(conn, d.relation, arena, err)) || describe_key(&d);
+    if (subject->updated && end(&d) && !failed)
+        failed = err_set(err, ERR_LOST, "cannot describe what is to be read: the connection broke");
+    if (!failed)
+        *relation = d.relation;
+    return failed ? -1 : 0;
 }

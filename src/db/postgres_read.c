@@ -15,6 +15,7 @@ struct read {
     struct arena *scratch; /* of the row */
     size_t next_range;
     uint64_t left;        /* rows still wanted */
+    bool newest;          /* it only wants the highest value of the updated column */
     bool transaction;
     bool copying;         /* the server is sending */
     bool finished;        /* all ranges ended well */
@@ -31,7 +32,7 @@ static int read_failed(struct conn *conn, const PGresult *result, struct err *er
 
 static int begin_snapshot(struct conn *conn, struct err *err)
 {
-    PGresult *result = PQexec(conn->pg, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    PGresult *result = PQexec(conn->pg, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; " POSTGRES_ANNOUNCE);
     int failed = PQresultStatus(result) == PGRES_COMMAND_OK ? 0 : read_failed(conn, result, err);
     PQclear(result);
     conn->read->transaction = !failed;
@@ -59,6 +60,8 @@ static int await_copy(struct conn *conn, struct err *err)
         ExecStatusType status = PQresultStatus(result);
         if (status == PGRES_TUPLES_OK && !failed)
             failed = check_types(conn, result, err);
+        else if (status == PGRES_COMMAND_OK)
+            continue;
         else if (status == PGRES_COPY_OUT) {
             conn->read->copying = true;
             PQclear(result);
@@ -69,15 +72,17 @@ static int await_copy(struct conn *conn, struct err *err)
     return failed ? failed : read_failed(conn, NULL, err);
 }
 
-/* Two statements in one message are one transaction: the lock that the first takes keeps the types as it
- * told them until the second is done. */
+/* The statements of one message are one transaction: the lock that the probe takes keeps the types as it told them
+ * until the reading is done, and the name is only for as long. */
 static int start_copy(struct conn *conn, const struct range *range, struct err *err)
 {
     struct read *read = conn->read;
     struct buf sql = {0};
+    buf_puts(&sql, read->transaction ? "" : POSTGRES_ANNOUNCE);
     int failed = postgres_probe(conn, &sql, read->plan, err);
     buf_puts(&sql, "; COPY (");
-    failed = failed || postgres_select(conn, &sql, read->plan, range, read->left, err) ? -1 : 0;
+    failed = failed || (read->newest ? postgres_select_newest(conn, &sql, read->plan, err)
+                                     : postgres_select(conn, &sql, read->plan, range, read->left, err));
     buf_puts(&sql, ") TO STDOUT (FORMAT binary)");
     const char *text = buf_text(&sql);
     if (!failed && !text)
@@ -87,7 +92,7 @@ static int start_copy(struct conn *conn, const struct range *range, struct err *
     read->failed = read->failed || failed;
     read->begun = false;
     buf_free(&sql);
-    return failed;
+    return failed ? -1 : 0;
 }
 
 /* The stream ended: only the result behind it tells whether it ended well. */
@@ -139,13 +144,14 @@ static void read_free(struct read *read)
     free(read);
 }
 
-int postgres_read_open(struct conn *conn, const struct plan *plan, struct err *err)
+static int read_open(struct conn *conn, const struct plan *plan, bool newest, struct err *err)
 {
     struct read *read = calloc(1, sizeof *read);
     if (!read)
         return err_memory(err);
     read->plan = plan;
     read->left = plan->limit;
+    read->newest = newest;
     read->arena = arena_new();
     read->scratch = arena_new();
     if (!read->arena || !read->scratch || prepare_row(read)) {
@@ -156,6 +162,11 @@ int postgres_read_open(struct conn *conn, const struct plan *plan, struct err *e
     if (plan->range_count > 1 && begin_snapshot(conn, err))
         return -1;
     return next_range(conn, err);
+}
+
+int postgres_read_open(struct conn *conn, const struct plan *plan, struct err *err)
+{
+    return read_open(conn, plan, false, err);
 }
 
 static int odd_stream(struct conn *conn, struct err *err)
@@ -269,4 +280,30 @@ int postgres_read_close(struct conn *conn)
     conn->read = NULL;
     read_free(read);
     return reusable ? 0 : -1;
+}
+
+/* A read of its own, of one column and at most one row. */
+int postgres_newest(struct conn *conn, const struct plan *plan, struct arena *arena, struct value *value, struct err *err)
+{
+    struct plan only = *plan;
+    const struct value *row;
+    only.columns = &plan->updated;
+    only.column_count = 1;
+    only.xmin = false;
+    only.ranges = NULL;
+    only.range_count = 0;
+    only.limit = UINT64_MAX;
+    value->kind = KIND_NULL;
+    int failed = read_open(conn, &only, true, err);
+    int got = failed ? -1 : postgres_read_next(conn, &row, err);
+    if (got == 1) {
+        *value = row[0];
+        if (value_has_text(value) && !(value->text.bytes = arena_copy(arena, value->text.bytes, value->text.len)))
+            got = err_memory(err);
+    }
+    if (got == 1)
+        got = postgres_read_next(conn, &row, err);
+    if (postgres_read_close(conn) && got == 0)
+        got = err_set(err, ERR_LOST, "cannot read: the connection broke");
+    return got == 0 ? 0 : -1;
 }

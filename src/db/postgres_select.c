@@ -238,24 +238,36 @@ static int put_range(struct conn *conn, struct buf *out, const struct plan *plan
     return 0;
 }
 
+static int put_filter(struct conn *conn, struct buf *out, const struct relation *relation, const struct filter *filter,
+                      struct err *err)
+{
+    const struct column *column = &relation->columns[filter->column];
+    if (put_column(conn, out, column, err))
+        return -1;
+    buf_puts(out, " = ");
+    if (column->kind == KIND_INT && column->number != PG_OID) {
+        buf_printf(out, "(%s)", filter->value.text); /* digits, checked where they came in */
+        return 0;
+    }
+    const char *text = filter->value.type == CONFIG_BOOL ? filter->value.boolean ? "true" : "false" : filter->value.text;
+    return typed_literal(conn, out, text, strlen(text), column->cast, err);
+}
+
 static int put_filters(struct conn *conn, struct buf *out, const struct plan *plan, const char **link, struct err *err)
 {
     for (size_t i = 0; i < plan->filter_count; i++) {
         const struct filter *filter = &plan->filters[i];
-        const struct column *column = &plan->relation->columns[filter->column];
         buf_puts(out, *link);
         *link = " AND ";
-        if (put_column(conn, out, column, err))
+        buf_puts(out, filter->unless ? "(" : "");
+        if (put_filter(conn, out, plan->relation, filter, err))
             return -1;
-        buf_puts(out, " = ");
-        if (column->kind == KIND_INT && column->number != PG_OID) {
-            buf_printf(out, "(%s)", filter->value.text); /* digits, checked where they came in */
+        if (!filter->unless)
             continue;
-        }
-        const char *text = filter->value.type == CONFIG_BOOL ? filter->value.boolean ? "true" : "false"
-                                                             : filter->value.text;
-        if (typed_literal(conn, out, text, strlen(text), column->cast, err))
+        buf_puts(out, " OR ");
+        if (put_column(conn, out, &plan->relation->columns[*filter->unless], err))
             return -1;
+        buf_putc(out, ')');
     }
     return 0;
 }
@@ -287,6 +299,22 @@ int postgres_probe(struct conn *conn, struct buf *out, const struct plan *plan, 
     if (put_select(conn, out, plan, true, err) || put_from(conn, out, plan, err))
         return -1;
     buf_puts(out, " WHERE false");
+    return buf_failed(out) ? err_memory(err) : 0;
+}
+
+/* In this form an index over the column is read from its end. */
+int postgres_select_newest(struct conn *conn, struct buf *out, const struct plan *plan, struct err *err)
+{
+    const struct column *updated = &plan->relation->columns[plan->updated];
+    if (put_select(conn, out, plan, false, err) || put_from(conn, out, plan, err))
+        return -1;
+    buf_puts(out, " WHERE ");
+    if (put_column(conn, out, updated, err))
+        return -1;
+    buf_puts(out, " IS NOT NULL ORDER BY ");
+    if (put_column(conn, out, updated, err))
+        return -1;
+    buf_puts(out, " DESC LIMIT 1");
     return buf_failed(out) ? err_memory(err) : 0;
 }
 

@@ -18,7 +18,7 @@ struct conn {
     atomic_bool cancelled;
     bool broken;          /* not to be lent again */
     double lock_deadline; /* on the monotonic clock: how long the present statement waits for a lock */
-    double seconds;       /* how long a call of the open transaction may run or wait; 0: there is none */
+    double seconds;       /* how long a call of the open transaction may run or wait, and the horizon's; 0: none is */
     double deadline;      /* on the monotonic clock: until when the present call may run; 0: for ever */
     bool writing;         /* a transaction that may write is open */
     char server[32];
@@ -185,5 +185,30 @@ int sqlite_spool_put(struct spool *spool, const struct cell *row, struct err *er
 int sqlite_spool_rewind(struct spool *spool, struct err *err);
 /* 1 and a row (borrowed until the next call), 0 after the last that was put, or -1. */
 int sqlite_spool_get(struct spool *spool, struct cell *row, struct err *err);
+
+/* The newest value of the plan's updated column: no row when there is none. */
+int sqlite_select_newest(struct conn *conn, const struct plan *plan, sqlite3_stmt **stmt, struct err *err);
+
+/* The horizon, see driver.h. */
+struct sampler *sqlite_sampler_new(const struct config_system *system);
+void sqlite_sampler_free(struct sampler *sampler);
+int sqlite_horizon(struct conn *conn, struct sampler *sampler, const struct horizon_question *question,
+                   struct horizon *horizon, struct err *err);
+int sqlite_newest(struct conn *conn, const struct plan *plan, struct arena *arena, struct value *value,
+                  struct err *err);
+/* Says for people who holds the file's write lock; since (microseconds since 1970) is when it was first found
+ * taken. */
+void sqlite_holder(const struct conn *conn, int64_t since, char *text, size_t size);
+
+/* Change logs, see driver.h: sqlite_log.c. */
+int sqlite_log_find(struct conn *conn, const struct relation *table, struct arena *arena, struct change_log *log,
+             struct err *err);
+int sqlite_log_sql(struct conn *conn, const struct relation *table, const struct change_log *log, struct buf *sql,
+            struct err *err);
+int sqlite_log_mark(struct conn *conn, const struct change_log *log, struct change_mark *mark, struct err *err);
+int sqlite_log_missed(struct conn *conn, const struct relation *table, const struct change_log *log,
+               struct change_missed *missed, struct err *err);
+int sqlite_log_risks(struct conn *conn, const struct relation *table, const struct change_log *log, struct buf *risks,
+              struct err *err);
 
 #endif

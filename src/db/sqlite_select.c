@@ -95,9 +95,16 @@ static void put_where(struct buf *sql, const struct select *select)
     if (after && after->key && within_group(select))
         put_key(sql, select, &conditions);
     for (size_t i = 0; i < select->plan->filter_count; i++) {
+        const struct filter *filter = &select->plan->filters[i];
         put_and(sql, &conditions);
-        put_column(sql, select, select->plan->filters[i].column);
+        buf_puts(sql, filter->unless ? "(" : "");
+        put_column(sql, select, filter->column);
         buf_printf(sql, " = @filter%zu", i);
+        if (!filter->unless)
+            continue;
+        buf_puts(sql, " OR ");
+        put_column(sql, select, *filter->unless);
+        buf_putc(sql, ')');
     }
 }
 
@@ -114,17 +121,22 @@ static void put_order(struct buf *sql, const struct select *select)
     put_columns(sql, select, plan->relation->key, plan->relation->key_count);
 }
 
+static void put_from(struct buf *sql, const struct plan *plan)
+{
+    if (plan->query)
+        buf_printf(sql, " FROM (%s\n)", plan->query);
+    else
+        buf_printf(sql, " FROM %s", plan->relation->from);
+    buf_puts(sql, " AS r");
+}
+
 static void put_select(struct buf *sql, const struct select *select)
 {
     const struct plan *plan = select->plan;
     buf_puts(sql, "SELECT ");
     put_columns(sql, select, plan->columns, plan->column_count);
-    buf_puts(sql, plan->column_count ? " FROM " : "1 FROM ");
-    if (plan->query)
-        buf_printf(sql, "(%s\n)", plan->query);
-    else
-        buf_puts(sql, plan->relation->from);
-    buf_puts(sql, " AS r");
+    buf_puts(sql, plan->column_count ? "" : "1");
+    put_from(sql, plan);
     put_where(sql, select);
     put_order(sql, select);
     if (select->limit != UINT64_MAX)
@@ -293,18 +305,39 @@ static int bind_all(const struct select *select, sqlite3_stmt *stmt, struct err 
     return 0;
 }
 
+/* From the text to a statement with its values. */
+static int prepare(const struct select *select, struct buf *sql, sqlite3_stmt **stmt, struct err *err)
+{
+    if (sqlite_prepare(select->conn, buf_text(sql), stmt, attempt, err))
+        return -1;
+    if (!bind_all(select, *stmt, err))
+        return 0;
+    sqlite3_finalize(*stmt);
+    *stmt = NULL;
+    return -1;
+}
+
 int sqlite_select(struct conn *conn, const struct plan *plan, const struct range *range, bool tied,
                   uint64_t limit, sqlite3_stmt **stmt, struct err *err)
 {
     const struct select select = {conn, plan, range, tied, limit};
     struct buf sql = {0};
     put_select(&sql, &select);
-    int failed = sqlite_prepare(conn, buf_text(&sql), stmt, attempt, err);
+    int failed = prepare(&select, &sql, stmt, err);
     buf_free(&sql);
-    if (!failed && bind_all(&select, *stmt, err)) {
-        sqlite3_finalize(*stmt);
-        *stmt = NULL;
-        failed = -1;
-    }
+    return failed;
+}
+
+/* The last in the order of the stream, which an index gives in one step. */
+int sqlite_select_newest(struct conn *conn, const struct plan *plan, sqlite3_stmt **stmt, struct err *err)
+{
+    const struct select select = {.conn = conn, .plan = plan};
+    struct buf sql = {0};
+    buf_puts(&sql, "SELECT ");
+    put_columns(&sql, &select, &plan->updated, 1);
+    put_from(&sql, plan);
+    buf_puts(&sql, " ORDER BY 1 DESC LIMIT 1");
+    int failed = prepare(&select, &sql, stmt, err);
+    buf_free(&sql);
     return failed;
 }

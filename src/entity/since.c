@@ -24,20 +24,58 @@ static int write_part(struct buf *out, const struct since_shape *shape, size_t c
     return part_write(out, described, is_local(shape, described), value, err);
 }
 
+static int write_updated(struct buf *out, const struct since_shape *shape, const struct value *updated, struct err *err)
+{
+    return write_part(out, shape, shape->updated, updated, err);
+}
+
+static int write_key_part(struct buf *out, const struct since_shape *shape, size_t part, const struct value *value,
+                          struct err *err)
+{
+    buf_putc(out, PART_SEPARATOR);
+    return write_part(out, shape, shape->relation->key[part], value, err);
+}
+
 int since_write(struct buf *out, const struct since_shape *shape, const struct value *updated,
                 const struct value *const *key, struct err *err)
 {
-    const struct relation *relation = shape->relation;
-    if (updated && write_part(out, shape, shape->updated, updated, err))
+    if (updated && write_updated(out, shape, updated, err))
         return -1;
     if (!key)
         buf_putc(out, PART_SEPARATOR);
-    for (size_t i = 0; key && i < relation->key_count; i++) {
-        buf_putc(out, PART_SEPARATOR);
-        if (write_part(out, shape, relation->key[i], key[i], err))
+    for (size_t i = 0; key && i < shape->relation->key_count; i++)
+        if (write_key_part(out, shape, i, key[i], err))
             return -1;
-    }
     return 0;
+}
+
+/* key NULL: at or after the updated value. */
+static int write_position(struct buf *out, const struct since_shape *shape, const struct position *position,
+                          struct err *err)
+{
+    if (write_updated(out, shape, position->updated, err))
+        return -1;
+    if (!position->key)
+        buf_putc(out, PART_SEPARATOR);
+    for (size_t i = 0; position->key && i < shape->relation->key_count; i++)
+        if (write_key_part(out, shape, i, &position->key[i], err))
+            return -1;
+    return 0;
+}
+
+int since_write_pair(struct buf *out, const struct since_shape *shape, const struct position *low,
+                     const struct value *updated, const struct value *const *key, struct err *err)
+{
+    if (write_position(out, shape, low, err))
+        return -1;
+    buf_putc(out, PART_SEPARATOR);
+    return since_write(out, shape, updated, key, err);
+}
+
+int since_write_sent(struct buf *out, const struct since_shape *shape, const struct position *position, struct err *err)
+{
+    buf_putc(out, PART_SEPARATOR);
+    return write_position(out, shape, position, err);
 }
 
 void since_write_plain(struct buf *out, const struct since_shape *shape, const struct value *updated)
@@ -69,45 +107,76 @@ static int misfit(const struct since_shape *shape, struct err *err)
     return err_hint(err, "reset the pipe, so that it begins with a full read");
 }
 
-static int parse_key(struct since *since, const struct since_shape *shape, const char *text, struct arena *arena)
+/* A token in the course of being read. */
+struct reading {
+    const struct since_shape *shape;
+    struct arena *arena;
+    const char *at;
+};
+
+static int read_part(struct reading *reading, size_t column, struct value *value)
 {
-    const struct relation *relation = shape->relation;
-    struct value *key = arena_array(arena, relation->key_count + 1, sizeof *key);
+    size_t len = strcspn(reading->at, "!");
+    if (parse_part(reading->shape, column, reading->at, len, reading->arena, value))
+        return -1;
+    reading->at += len;
+    return 0;
+}
+
+static int read_key(struct reading *reading, struct position *position)
+{
+    const struct relation *relation = reading->shape->relation;
+    struct value *key = arena_array(reading->arena, relation->key_count + 1, sizeof *key);
     if (!key)
         return -1;
-    for (size_t i = 0; i < relation->key_count; i++) {
-        if (*text != PART_SEPARATOR)
+    for (size_t i = 0; i < relation->key_count; i++)
+        if (*reading->at++ != PART_SEPARATOR || read_part(reading, relation->key[i], &key[i]))
             return -1;
-        size_t len = strcspn(++text, "!");
-        if (parse_part(shape, relation->key[i], text, len, arena, &key[i]))
-            return -1;
-        text += len;
-    }
-    since->position.key = key;
-    return *text ? -1 : 0;
+    position->key = key;
+    return 0;
+}
+
+static int read_updated(struct reading *reading, struct position *position)
+{
+    struct value *updated = arena_alloc(reading->arena, sizeof *updated);
+    position->updated = updated;
+    return updated && read_part(reading, reading->shape->updated, updated) == 0 ? 0 : -1;
+}
+
+static int read_position(struct reading *reading, struct position *position)
+{
+    return read_updated(reading, position) || read_key(reading, position) ? -1 : 0;
+}
+
+/* Behind the first updated value: nothing, the key, or the second part of a pair, whose first has a key or not. */
+static int read_rest(struct reading *reading, struct since *since)
+{
+    since->kind = SINCE_FROM;
+    if (strcmp(reading->at, "!") == 0)
+        return 0;
+    bool bare = strncmp(reading->at, "!!", 2) == 0;
+    since->kind = SINCE_AFTER;
+    if (bare ? !reading->at++ : read_key(reading, &since->position))
+        return -1;
+    if (!*reading->at)
+        return 0;
+    since->kind = SINCE_PAIR;
+    since->low = since->position;
+    since->position = (struct position){.updated = NULL};
+    return *reading->at++ == PART_SEPARATOR && read_position(reading, &since->position) == 0 && !*reading->at ? 0 : -1;
 }
 
 static int parse_token(struct since *since, const struct since_shape *shape, const char *text, struct arena *arena,
                        struct err *err)
 {
-    size_t len = strcspn(text, "!");
+    struct reading reading = {.shape = shape, .arena = arena, .at = text};
     if (strcmp(text, "!") == 0)
         return 0;
-    since->kind = SINCE_NULLS;
-    if (len) {
-        struct value *updated = arena_alloc(arena, sizeof *updated);
-        if (!updated)
-            return err_memory(err);
-        if (parse_part(shape, shape->updated, text, len, arena, updated))
-            return misfit(shape, err);
-        since->position.updated = updated;
-        since->kind = SINCE_AFTER;
-        if (strcmp(text + len, "!") == 0) {
-            since->kind = SINCE_FROM;
-            return 0;
-        }
+    if (*text == PART_SEPARATOR) {
+        since->kind = SINCE_NULLS;
+        return read_key(&reading, &since->position) || *reading.at ? misfit(shape, err) : 0;
     }
-    return parse_key(since, shape, text + len, arena) ? misfit(shape, err) : 0;
+    return read_updated(&reading, &since->position) || read_rest(&reading, since) ? misfit(shape, err) : 0;
 }
 
 /* reading plain forms */
@@ -149,6 +218,60 @@ static int lowest_text(int64_t time, struct arena *arena, struct value *value)
     if (len == 16 && memcmp(text + 10, " 00:00", 6) == 0)
         len = 10;
     *value = value_text(KIND_TEXT, text, len);
+    return 0;
+}
+
+/* The lowest text of this time or a later one, where all are written as newest is: its letter between date and time,
+ * its digits, its zone. Where that is an offset, which may change, or newest is no time, any form is thought of. */
+static int lowest_like(const struct since_shape *shape, int64_t time, const struct value *newest, struct arena *arena,
+                       struct value *value)
+{
+    struct iso_time form;
+    const char *like = newest->text.bytes;
+    size_t len = newest->text.len, used = 0;
+    if (newest->kind != KIND_TEXT || iso_parse(like, len, &form))
+        return lowest_text(time, arena, value);
+    bool utc = form.zoned && (like[len - 1] == 'Z' || like[len - 1] == 'z');
+    if (form.zoned && !utc)
+        return lowest_text(time, arena, value);
+    char *text = arena_alloc(arena, ISO_SIZE);
+    if (!text)
+        return -1;
+    while (used < len && (strchr("-:.T ", like[used]) || (like[used] >= '0' && like[used] <= '9')))
+        used++;
+    iso_datetime(text, form.zoned ? time : lowest_wall(shape->zone, time), 6, "");
+    if (used > 10)
+        text[10] = like[10];
+    *value = value_text(KIND_TEXT, text, used < 26 ? used : 26);
+    return 0;
+}
+
+static bool is_text(const struct column *column, const struct value *newest)
+{
+    return column->position == POSITION_ANY ? newest->kind == KIND_TEXT
+                                            : column->position == POSITION_TEXT && column->kind == KIND_TEXT;
+}
+
+int since_lowest(const struct since_shape *shape, int64_t time, const struct value *newest, struct arena *arena,
+                 struct value *value, struct err *err)
+{
+    static const int64_t units[] = {1000000, 100000, 10000, 1000, 100, 10, 1};
+    const struct column *column = &shape->relation->columns[shape->updated];
+    time = time < ISO_TIME_MIN ? ISO_TIME_MIN : time > ISO_TIME_MAX ? ISO_TIME_MAX : time;
+    if (shape->unit != UNIT_NONE) {
+        *value = value_integer(KIND_INT, in_unit(time, shape->unit));
+    } else if (column->position == POSITION_DATETIME) {
+        int64_t unit = units[column->digits < 6 ? column->digits : 6];
+        *value = value_integer(KIND_DATETIME, iso_floor(is_local(shape, column) ? lowest_wall(shape->zone, time) : time, unit) * unit);
+        if (value->integer < ISO_TIME_MIN)
+            value->integer = ISO_TIME_MIN;
+    } else if (column->position == POSITION_DATE) {
+        *value = value_integer(KIND_DATE, iso_floor(lowest_wall(shape->zone, time), ISO_DAY));
+    } else if (is_text(column, newest)) {
+        return lowest_like(shape, time, newest, arena, value) ? err_memory(err) : 0;
+    } else {
+        return err_set(err, ERR_INTERNAL, "the updated column '%s' holds no times", column->name);
+    }
     return 0;
 }
 

@@ -3,7 +3,10 @@
  * A token is the updated value and the parts of the key, each followed by what is lower than any byte of a
  * part, so that where the database orders by bytes, tokens do too:
  *
- *     token    = updated *( "!" part )      a row's own position; resumes behind it
+ *     token    = position                   of a row; resumes behind it
+ *              | low "!" position           a pair: rows up to position were sent, but from low on not all of them
+ *                                           were final; resumes at low with those that are final now, and then
+ *                                           behind position
  *              | updated "!"                resumes at the updated value
  *              | 1*( "!" part )             a row without updated value; resumes among those
  *              | "!"                        the beginning of everything
@@ -13,6 +16,8 @@
  *     text     = its UTF-8 with bytes below "$" written as "#" and the byte plus 0x40; "#" if it is empty
  *     any      = a letter for the storage class ("i", "r", "t", "x") and one of the above (SQLite);
  *                "u" and hexadecimal is a text that is not UTF-8
+ *
+ * Tokens of a source with a change log have one more part, see pull/changelog.h.
  *
  * Besides tokens, since may be a plain datetime, date or integer, which means "at or after". */
 #ifndef ENTITY_SINCE_H
@@ -38,11 +43,13 @@ enum since_kind {
     SINCE_NULLS,  /* behind a row without updated value; then the rows that have one */
     SINCE_AFTER,  /* behind a row */
     SINCE_FROM,   /* at or after an updated value */
+    SINCE_PAIR,   /* from low on what is final now, then behind a row */
 };
 
 struct since {
     enum since_kind kind;
     struct position position;
+    struct position low; /* SINCE_PAIR; key NULL: at or after its updated value */
     bool by_time;  /* SINCE_FROM of a datetime on a column of texts: rows of an earlier time may come, too, */
     int64_t time;  /* before this one, and are not wanted */
 };
@@ -51,6 +58,19 @@ struct since {
  * beginning. Returns 0, or -1 for a part that has no token (not UTF-8). */
 int since_write(struct buf *out, const struct since_shape *shape, const struct value *updated,
                 const struct value *const *key, struct err *err);
+
+/* Appends a pair of low, whose key may be NULL, and a row. */
+int since_write_pair(struct buf *out, const struct since_shape *shape, const struct position *low,
+                     const struct value *updated, const struct value *const *key, struct err *err);
+/* Makes the token of a row a pair of it and a position. */
+int since_write_sent(struct buf *out, const struct since_shape *shape, const struct position *position, struct err *err);
+
+/* The lowest value of the updated column that a row of this time (microseconds since 1970, as the server's clock
+ * shows it when the row is written) or a later one can have: floored to what the column keeps, on the wall clock of the
+ * zone where that goes back, in the form of the newest text. newest may be KIND_NULL and is only looked at where the
+ * column holds texts or anything. Returns 0, or -1 when the column holds no times. */
+int since_lowest(const struct since_shape *shape, int64_t time, const struct value *newest, struct arena *arena,
+                 struct value *value, struct err *err);
 
 /* Appends _updated of a source with plain tokens, as JSON. */
 void since_write_plain(struct buf *out, const struct since_shape *shape, const struct value *updated);

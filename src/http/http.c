@@ -1,5 +1,6 @@
 #include "http/http.h"
 
+#include <inttypes.h>
 #include <microhttpd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -229,7 +230,7 @@ static struct MHD_Response *response_of(struct work *work)
 
 static void add_headers(struct MHD_Response *response, const struct reply *reply)
 {
-    char number[16];
+    char number[32];
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->type);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     if (reply->allow)
@@ -242,6 +243,10 @@ static void add_headers(struct MHD_Response *response, const struct reply *reply
     }
     if (reply->dataset)
         MHD_add_response_header(response, "X-Dataset-Populated", "true");
+    if (reply->dataset && reply->completeness >= 0) {
+        snprintf(number, sizeof number, "%" PRId64, reply->completeness);
+        MHD_add_response_header(response, "X-Dataset-Completeness", number);
+    }
     if (reply->filtered)
         MHD_add_response_header(response, "X-Dataset-Filtered", "true");
 }

@@ -4,6 +4,7 @@
 #define HTTP_REPLY_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -18,6 +19,7 @@ struct reply {
     bool streamed;          /* the body goes on with pull_read */
     bool filtered;          /* X-Dataset-Filtered */
     bool dataset;           /* it is a source's answer */
+    int64_t completeness;   /* X-Dataset-Completeness: all until this time, in microseconds since 1970; below 0: none */
     const char *allow;      /* Allow, of a 405 */
     const char *challenge;  /* WWW-Authenticate, of a 401 */
     unsigned retry_after;   /* seconds; 0: none */

@@ -6,6 +6,7 @@
 #include "config.h"
 #include "http/auth.h"
 #include "http/upload.h"
+#include "ops/metrics.h"
 #include "ops/status.h"
 
 enum { FIRST_BLOCK = 65536 };
@@ -71,6 +72,8 @@ static void answer_pull(struct exchange *exchange, struct source *source)
         reply->status = 200;
         reply->dataset = true;
         reply->filtered = pull_is_filtered(reply->pull);
+        if (!pull_completeness(reply->pull, &reply->completeness))
+            reply->completeness = -1;
         if (reply->streamed && strcmp(exchange->request.method, "HEAD") == 0)
             pull_stop(reply->pull);
         return;
@@ -185,11 +188,20 @@ static void get_ready(struct exchange *exchange)
 
 /* routing */
 
+static void get_metrics(struct exchange *exchange)
+{
+    const struct service *service = exchange->service;
+    reply_json(&exchange->reply);
+    exchange->reply.type = "text/plain; version=0.0.4; charset=utf-8";
+    metrics_write(service->config, service->sources, &exchange->reply.body);
+}
+
 static const struct route routes[] = {
     {"/sources/", "GET, HEAD", false, NULL, get_source},
     {"/sources", "GET, HEAD", false, NULL, get_sources},
     {"/sinks/", "POST", false, upload_begin, upload_answer},
     {"/sinks", "GET, HEAD", false, NULL, get_sinks},
+    {"/metrics", "GET, HEAD", false, NULL, get_metrics},
     {"/health", "GET, HEAD", true, NULL, get_health},
     {"/ready", "GET, HEAD", true, NULL, get_ready},
 };

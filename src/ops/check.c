@@ -2,7 +2,9 @@
 
 #include <string.h>
 
+#include "ops/check_log.h"
 #include "ops/check_sink.h"
+#include "pull/horizon.h"
 #include "pull/request.h"
 
 struct check {
@@ -178,12 +180,48 @@ static void check_updated(const struct look *look)
         return;
     }
     const struct column *column = &look->relation->columns[look->shape->since.updated];
+    if (look->shape->changelog)
+        return;
     fprintf(out, "  updated column: %s, %s%s\n", column->name, column->type,
             column->nullable ? ", may be NULL: such rows come in full reads only" : "");
-    if (config->late_commits.mode != LATE_IGNORE)
-        fprintf(out, "  horizon: not in this version; rows that are committed late can be missed until the next full read\n");
     if (config->table)
         advise_index(look);
+}
+
+static void say_horizon(const struct look *look, const struct outlook *outlook)
+{
+    FILE *out = look->check->out;
+    const struct column *column = &look->relation->columns[look->shape->since.updated];
+    if (!outlook->limited)
+        fprintf(out, "  horizon: none (\"late_commits\": \"ignore\"): rows that are committed late are missed until the next "
+                     "full read\n");
+    else if (outlook->timed && !outlook->horizon.known)
+        fprintf(out, "  horizon: none yet");
+    else if (outlook->timed)
+        fprintf(out, "  horizon: %.1f s behind", outlook->lag);
+    else
+        fprintf(out, "  horizon: exact");
+    if (outlook->limited)
+        fprintf(out, "%s%s\n", outlook->horizon.waits ? ", held by " : "", outlook->horizon.waits ? outlook->horizon.holder : "");
+    if (outlook->limited && column->position == POSITION_DATE)
+        fprintf(out, "  advice: '%s' keeps days: a row that changes twice in a day is final the day after\n", column->name);
+}
+
+/* Asked as a read from the beginning would. */
+static int look_at_horizon(const struct look *look, struct arena *arena)
+{
+    struct plan plan = plan_look(look);
+    const struct since start = {.kind = SINCE_START};
+    struct outlook outlook;
+    if (!look->config->updated_column)
+        return 0;
+    plan.updated = look->shape->since.updated;
+    if (outlook_ask(&outlook, look->source, look->shape, look->conn, &plan, &start, arena, look->err)) {
+        fprintf(look->check->out, "  horizon: none\n");
+        return -1;
+    }
+    say_horizon(look, &outlook);
+    return 0;
 }
 
 static void list_columns(struct check *check, const struct shape *shape)
@@ -260,7 +298,8 @@ static void look_at_source(struct look *look, struct arena *arena)
     list_columns(look->check, look->shape);
     if (!given)
         fprintf(look->check->out, "  not looked at: its rows, because %s\n", required.text);
-    else if (failed || try_read(look))
+    else if (failed || look_at_horizon(look, arena) || try_read(look) ||
+             (look->shape->changelog && check_log(look->shape->changelog, look->driver, look->conn, look->check->out, look->err)))
         problem(look->check, look->err);
 }
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/monotonic.h"
 #include "entity/json_write.h"
+#include "pull/horizon.h"
 #include "pull/request.h"
 
 enum { RANGES = 2 };
@@ -22,6 +23,10 @@ struct pull {
     struct wanted wanted;
     struct plan plan;
     struct range ranges[RANGES];
+    struct outlook outlook;
+    struct position low; /* what the token of a row that is not final leads back to */
+    struct change_mark mark; /* with a changelog */
+    bool trails;         /* rows that are final now stand before others that were sent already */
     bool reading;      /* the driver has an open read */
     bool fresh_conn, fresh_shape;
 
@@ -56,6 +61,47 @@ static struct range value_range(const struct position *after)
     return (struct range){.after = after};
 }
 
+/* Where the answer begins among the rows that have an updated value; NULL: at the first. */
+static const struct position *beginning_of(const struct since *since)
+{
+    switch (since->kind) {
+    case SINCE_PAIR:
+        return &since->low;
+    case SINCE_AFTER:
+    case SINCE_FROM:
+        return &since->position;
+    default:
+        return NULL;
+    }
+}
+
+/* A token leads back to the horizon, but never to before where the answer began. */
+static void plan_low(struct pull *pull)
+{
+    const struct position *beginning = beginning_of(&pull->wanted.since);
+    const struct value *horizon = &pull->outlook.low;
+    pull->low = (struct position){.updated = horizon};
+    if (pull->outlook.limited && beginning && value_compare(horizon, beginning->updated) <= 0)
+        pull->low = *beginning;
+}
+
+/* A pair's rows: first those that became final, then those that were not sent yet. Where the horizon has passed its
+ * position these are one range. So they are if there is no horizon any more. */
+static struct range *plan_pair(struct pull *pull, struct range *range)
+{
+    const struct since *since = &pull->wanted.since;
+    const struct value *horizon = &pull->outlook.low;
+    pull->trails = pull->outlook.limited && value_compare(horizon, since->position.updated) <= 0;
+    if (!pull->trails) {
+        *range++ = value_range(&since->low);
+        return range;
+    }
+    if (value_compare(since->low.updated, horizon) < 0)
+        *range++ = (struct range){.after = &since->low, .before = horizon};
+    *range++ = value_range(&since->position);
+    return range;
+}
+
 /* The parts of the stream, in order: rows without updated value, then the others. */
 static void plan_ranges(struct pull *pull)
 {
@@ -76,6 +122,9 @@ static void plan_ranges(struct pull *pull)
     case SINCE_AFTER:
     case SINCE_FROM:
         *range++ = value_range(&since->position);
+        break;
+    case SINCE_PAIR:
+        range = plan_pair(pull, range);
         break;
     }
     pull->plan.ranges = pull->ranges;
@@ -119,12 +168,38 @@ static void plan_read(struct pull *pull)
         .fetch_size = config->fetch_size,
         .xmin = shape->xmin.prefix != NULL,
     };
-    if (config->updated_query && wanted->has_since && wanted->since.position.updated) {
+    const struct position *beginning = beginning_of(&wanted->since);
+    if (config->updated_query && wanted->has_since && beginning) {
         pull->plan.query = config->updated_query;
-        pull->plan.since = wanted->since.position.updated;
+        pull->plan.since = beginning->updated;
     }
+}
+
+/* The horizon is asked before the snapshot that will be read: what is final then is seen. */
+static int plan_horizon(struct pull *pull, struct err *err)
+{
+    if (outlook_ask(&pull->outlook, pull->source, pull->shape, pull->conn, &pull->plan, &pull->wanted.since, pull->arena,
+                    err))
+        return -1;
+    if (pull->outlook.limited)
+        source_note_horizon(pull->source, &pull->outlook.horizon, pull->outlook.lag);
+    plan_low(pull);
     if (pull->plan.order == ORDER_UPDATED)
         plan_ranges(pull);
+    return 0;
+}
+
+/* Asked before the snapshot, as whoever prunes expects; see sql/. */
+static int look_at_changelog(struct pull *pull, struct err *err)
+{
+    const struct changelog *changelog = pull->shape->changelog;
+    if (!changelog)
+        return 0;
+    if (driver_of(pull)->log_mark(pull->conn, &changelog->log, &pull->mark, err))
+        return -1;
+    if (!pull->wanted.has_since)
+        return 0;
+    return changelog_resume(&pull->mark, pull->wanted.prunes, &pull->wanted.since, err);
 }
 
 /* opening */
@@ -153,10 +228,14 @@ static int begin(struct pull *pull, const struct pull_request *request, bool ane
     pull->last = arena_array(pull->arena, parts, sizeof *pull->last);
     if (!pull->key || !pull->last)
         return err_memory(err);
+    if (look_at_changelog(pull, err))
+        return -1;
     plan_read(pull);
     pull->ended = pull->wanted.limit == 0;
     if (pull->ended)
         return 0;
+    if (plan_horizon(pull, err))
+        return -1;
     pull->reading = true;
     if (db->driver->read_open(pull->conn, &pull->plan, err))
         return -1;
@@ -259,6 +338,12 @@ int pull_open(struct pull **out, struct source *source, const struct pull_reques
     return 0;
 }
 
+bool pull_completeness(const struct pull *pull, int64_t *time)
+{
+    *time = pull->outlook.time;
+    return pull->outlook.limited && pull->outlook.timed && pull->outlook.horizon.known;
+}
+
 bool pull_is_filtered(const struct pull *pull)
 {
     return pull->wanted.filter_count > 0;
@@ -303,14 +388,34 @@ static int put_id(struct pull *pull, struct buf *out, struct err *err)
     return put_scratch(pull, out, err);
 }
 
+/* The token of a row, or without key and updated value that of the beginning. */
 static int put_token(struct pull *pull, struct buf *out, const struct value *updated, const struct value *const *key,
                      struct err *err)
 {
+    const struct since_shape *shape = &pull->shape->since;
+    bool limited = pull->outlook.limited && updated && key;
+    bool final = limited && value_compare(updated, &pull->outlook.low) < 0;
+    int failed;
     buf_put(out, ",\"_updated\":", 12);
     buf_reset(&pull->token);
-    if (since_write(&pull->token, &pull->shape->since, updated, key, err))
-        return -1;
-    return put_scratch(pull, out, err);
+    if (limited && !final) {
+        failed = since_write_pair(&pull->token, shape, &pull->low, updated, key, err);
+    } else {
+        failed = since_write(&pull->token, shape, updated, key, err);
+        if (!failed && final && pull->trails)
+            failed = since_write_sent(&pull->token, shape, &pull->wanted.since.position, err);
+    }
+    if (pull->shape->changelog)
+        buf_printf(&pull->token, "!%" PRIu64, pull->mark.prunes);
+    return failed ? -1 : put_scratch(pull, out, err);
+}
+
+/* A bare value cannot be a pair: beyond the horizon it is capped there. */
+static void put_plain(struct pull *pull, struct buf *out, const struct value *updated)
+{
+    bool final = !pull->outlook.limited || value_compare(updated, &pull->outlook.low) < 0;
+    buf_put(out, ",\"_updated\":", 12);
+    since_write_plain(out, &pull->shape->since, final ? updated : pull->low.updated);
 }
 
 static int put_updated(struct pull *pull, struct buf *out, const struct value *updated, struct err *err)
@@ -319,10 +424,8 @@ static int put_updated(struct pull *pull, struct buf *out, const struct value *u
         return 0;
     if (!pull->shape->since.plain)
         return put_token(pull, out, updated, pull->key, err);
-    if (updated) {
-        buf_put(out, ",\"_updated\":", 12);
-        since_write_plain(out, &pull->shape->since, updated);
-    }
+    if (updated)
+        put_plain(pull, out, updated);
     return 0;
 }
 
@@ -352,6 +455,20 @@ static void put_hash(const struct shape *shape, struct buf *out, size_t start)
     buf_putc(out, '"');
     buf_puts(out, hash);
     buf_putc(out, '"');
+}
+
+/* Of a row that is not there any more only the log's key is left. */
+static bool is_gone(const struct shape *shape, const struct value *row)
+{
+    const struct value *gone = shape->gone == SIZE_MAX ? NULL : &row[shape->gone];
+    return gone && (gone->kind == KIND_BOOL ? gone->boolean : gone->kind == KIND_INT && gone->integer != 0);
+}
+
+static void put_key(struct pull *pull, struct buf *out, const struct value *row)
+{
+    const struct shape *shape = pull->shape;
+    for (size_t i = 0; i < shape->relation->key_count; i++)
+        entity_property(out, &shape->fields[shape->key[i]], &row[shape->key[i]], false);
 }
 
 static void put_properties(struct pull *pull, struct buf *out, const struct value *row)
@@ -438,9 +555,13 @@ static int put_entity(struct pull *pull, struct buf *out, const struct value *ro
     buf_puts(out, pull->entities ? ",\n" : "[\n");
     if (put_id(pull, out, err) || (!later && put_updated(pull, out, updated, err)))
         return -1;
-    if (is_deleted(pull, row))
+    bool gone = is_gone(pull->shape, row);
+    if (gone || is_deleted(pull, row))
         buf_puts(out, ",\"_deleted\":true");
-    put_properties(pull, out, row);
+    if (gone)
+        put_key(pull, out, row);
+    else
+        put_properties(pull, out, row);
     if (later && keep_highest(pull, updated, err))
         return -1;
     pull->entity_open = later;
@@ -564,8 +685,12 @@ static void log_end(const struct pull *pull, const char *why)
     if (why || !pull->closed)
         log_warning(title, "broke off after %" PRIu64 " entities, %.1f MB, %.2f s: %s", pull->entities, megabytes, time,
                     pull->failure.code ? pull->failure.text : why ? why : "it was not read to its end");
+    else if (pull->outlook.limited && pull->outlook.timed)
+        log_info(title, "finished, %s%" PRIu64 " entities, %.1f MB, %.2f s, horizon %.1f s behind",
+                 pull->wanted.has_since ? "" : "full, ", pull->entities, megabytes, time, pull->outlook.lag);
     else
-        log_info(title, "finished, %" PRIu64 " entities, %.1f MB, %.2f s", pull->entities, megabytes, time);
+        log_info(title, "finished, %s%" PRIu64 " entities, %.1f MB, %.2f s", pull->wanted.has_since ? "" : "full, ",
+                 pull->entities, megabytes, time);
 }
 
 void pull_close(struct pull *pull, const char *why)

@@ -32,6 +32,9 @@ int pull_open(struct pull **pull, struct source *source, const struct pull_reque
  * closes the array comes only after the database said that all rows were sent. Blocks. */
 ssize_t pull_read(struct pull *pull, char *block, size_t size, struct err *err);
 
+/* Is there a horizon of time? *time is before when all rows were sent: microseconds since 1970. */
+bool pull_completeness(const struct pull *pull, int64_t *time);
+
 /* Was a subset asked for? */
 bool pull_is_filtered(const struct pull *pull);
 

@@ -74,7 +74,11 @@ static int check_since(struct wanted *wanted, const struct pull_request *request
         err_set(err, ERR_INPUT, "source '%s' cannot answer 'since': it has no updated_column", config->name);
         return err_hint(err, "name an updated_column in the source, or set supports_since to false in the pipe");
     }
-    return since_parse(&wanted->since, &shape->since, text, arena, err);
+    if (shape->changelog) {
+        wanted->prunes = changelog_prunes(text);
+        text = changelog_position(text, arena);
+    }
+    return text ? since_parse(&wanted->since, &shape->since, text, arena, err) : err_memory(err);
 }
 
 /* parameters of the query */

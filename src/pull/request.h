@@ -7,6 +7,7 @@
 struct wanted {
     bool has_since;
     struct since since;
+    uint64_t prunes; /* of a change log, when since was given */
     uint64_t limit; /* UINT64_MAX: none */
     struct filter *filters;
     size_t filter_count;

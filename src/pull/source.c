@@ -1,5 +1,6 @@
 #include "pull/source.h"
 
+#include <math.h>
 #include <nettle/sha2.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -18,8 +19,10 @@ struct source {
     char *title;
     struct zone *zone;
     struct followed followed;
-    pthread_mutex_t mutex; /* of counts */
+    pthread_mutex_t mutex; /* of what follows */
     struct source_counts counts;
+    struct source_horizon horizon;
+    double warned; /* when the log said that the horizon stalls, in monotonic seconds; 0: it does not */
 };
 
 /* making a shape */
@@ -100,9 +103,15 @@ static size_t add_column(const struct making *making, size_t column, bool silent
     return shape->column_count++;
 }
 
+/* The columns of a log are not the table's, and never sent. */
+static size_t sendable_count(const struct making *making)
+{
+    return making->shape->changelog ? making->shape->changelog->own : making->relation->column_count;
+}
+
 static int add_sent_columns(const struct making *making)
 {
-    for (size_t i = 0; i < making->relation->column_count; i++) {
+    for (size_t i = 0; i < sendable_count(making); i++) {
         const struct column *column = &making->relation->columns[i];
         if (!is_sent(making->config, column->name))
             continue;
@@ -182,6 +191,13 @@ static int add_updated(const struct making *making)
     return shape->updated == SIZE_MAX ? -1 : 0;
 }
 
+static int add_gone(const struct making *making)
+{
+    const struct changelog *changelog = making->shape->changelog;
+    making->shape->gone = changelog ? add_column(making, changelog->gone, true) : SIZE_MAX;
+    return changelog && making->shape->gone == SIZE_MAX ? -1 : 0;
+}
+
 static int add_deleted(const struct making *making)
 {
     making->shape->deleted = SIZE_MAX;
@@ -256,7 +272,8 @@ static int fill_shape(const struct making *making)
     for (size_t i = 0; i < making->config->property_count; i++)
         if (relation_find(making->relation, making->config->properties[i].from) == SIZE_MAX)
             return relation_lacks(making->relation, making->config->properties[i].from, "properties", making->err);
-    return add_sent_columns(making) || add_key(making) || add_updated(making) || add_deleted(making) || add_extras(making)
+    return add_sent_columns(making) || add_key(making) || add_updated(making) || add_deleted(making) || add_gone(making) ||
+                   add_extras(making)
                ? -1
                : 0;
 }
@@ -264,6 +281,20 @@ static int fill_shape(const struct making *making)
 void source_give(struct shape *shape)
 {
     described_give(shape ? &shape->described : NULL);
+}
+
+/* Of a source with a log, what is read is not the table alone. */
+static int add_changelog(struct shape *shape, const struct driver *driver, struct conn *conn, struct relation **relation,
+                         struct err *err)
+{
+    struct changelog *changelog = arena_alloc(shape->arena, sizeof *changelog);
+    if (!changelog)
+        return err_memory(err);
+    if (changelog_describe(changelog, driver, conn, *relation, shape->arena, err))
+        return -1;
+    shape->changelog = changelog;
+    *relation = changelog->relation;
+    return 0;
 }
 
 static struct described *describe(void *maker, struct conn *conn, struct err *err)
@@ -285,12 +316,13 @@ static struct described *describe(void *maker, struct conn *conn, struct err *er
         .parameter_count = config->parameter_count,
         .key = config->primary_key.items,
         .key_count = config->primary_key.count,
-        .updated = config->updated_column,
+        .updated = config->changelog ? NULL : config->updated_column,
     };
-    if (source->db->driver->describe(conn, &subject, arena, &relation, err))
+    shape->arena = arena;
+    if (source->db->driver->describe(conn, &subject, arena, &relation, err) ||
+        (config->changelog && add_changelog(shape, source->db->driver, conn, &relation, err)))
         goto failed;
     shape->described = (struct described){.users = 1, .arena = arena, .relation = relation};
-    shape->arena = arena;
     shape->relation = relation;
     shape->since = (struct since_shape){
         .relation = relation, .unit = config->updated_unit, .zone = source->zone, .plain = config->token_plain};
@@ -414,5 +446,56 @@ void source_counts(struct source *source, struct source_counts *counts)
 {
     pthread_mutex_lock(&source->mutex);
     *counts = source->counts;
+    pthread_mutex_unlock(&source->mutex);
+}
+
+/* the horizon */
+
+enum { STALL_SECONDS = 30, WARN_SECONDS = 60 };
+
+/* 1: say that it stalls; -1: say that it does no more; 0: be still. */
+static int stall_of(struct source *source, double lag)
+{
+    double now = monotonic_seconds();
+    bool stalls = lag > STALL_SECONDS + source->config->late_commits.seconds;
+    if (!stalls && !source->warned)
+        return 0;
+    if (stalls && source->warned && now - source->warned < WARN_SECONDS)
+        return 0;
+    source->warned = stalls ? now : 0;
+    return stalls ? 1 : -1;
+}
+
+static void log_stall(const struct source *source, const struct source_horizon *horizon)
+{
+    const char *holder = horizon->holder[0] ? horizon->holder : "nobody that the server names";
+    if (isfinite(horizon->lag))
+        log_warning(source->title, "the horizon is %.0f s behind, held by %s; rows beyond are sent, and once more when they "
+                                   "are final",
+                    horizon->lag, holder);
+    else
+        log_warning(source->title, "there is no horizon yet, because of %s; rows are sent, and once more when they are final",
+                    holder);
+}
+
+void source_note_horizon(struct source *source, const struct horizon *horizon, double lag)
+{
+    struct source_horizon noted = {.asked = true, .lag = lag};
+    if (horizon->waits)
+        snprintf(noted.holder, sizeof noted.holder, "%s", horizon->holder);
+    pthread_mutex_lock(&source->mutex);
+    int stall = stall_of(source, lag);
+    source->horizon = noted;
+    pthread_mutex_unlock(&source->mutex);
+    if (stall > 0)
+        log_stall(source, &noted);
+    else if (stall < 0)
+        log_info(source->title, "the horizon goes on, %.1f s behind", lag);
+}
+
+void source_horizon(struct source *source, struct source_horizon *horizon)
+{
+    pthread_mutex_lock(&source->mutex);
+    *horizon = source->horizon;
     pthread_mutex_unlock(&source->mutex);
 }

@@ -14,6 +14,7 @@
 #include "db/described.h"
 #include "entity/entity.h"
 #include "entity/since.h"
+#include "pull/changelog.h"
 
 /* A description, shared by the reads that use it. Const once made. */
 struct shape {
@@ -27,6 +28,8 @@ struct shape {
     size_t *key;            /* places of the key's parts in columns */
     const struct field **key_fields;
     size_t deleted;         /* place of the soft-delete column; SIZE_MAX: none */
+    const struct changelog *changelog; /* NULL: the source has none */
+    size_t gone;            /* with a changelog: place of the column that is true for a row that was deleted */
     struct field hash, xmin; /* prefix NULL: not wanted */
     char fingerprint[9];    /* of the names of the hashed properties */
     struct since_shape since;
@@ -62,6 +65,16 @@ struct source_counts {
     uint64_t pulls, failures, entities, bytes;
     time_t last; /* seconds since 1970 of the last pull's end; 0: none yet */
 };
+struct source_horizon {
+    bool asked;       /* at least once */
+    double lag;       /* seconds; infinity: nothing is final yet */
+    char holder[200]; /* who holds it back; "": nobody */
+};
+/* Remembers what a read found, for /metrics and check. When the lag is long, the log says who holds the horizon back:
+ * once a minute, and when it is over. */
+void source_note_horizon(struct source *source, const struct horizon *horizon, double lag);
+void source_horizon(struct source *source, struct source_horizon *horizon);
+
 void source_count(struct source *source, bool failed, uint64_t entities, uint64_t bytes);
 void source_counts(struct source *source, struct source_counts *counts);
 

@@ -87,6 +87,7 @@ static int parse_subset(struct wanted *wanted, const json_t *subset, const struc
         return err_memory(err);
     wanted->filter_count = 1;
     wanted->filters->column = column;
+    wanted->filters->unless = shape->changelog ? &shape->changelog->gone : NULL; /* whoever had the row must know */
     return filter_value(wanted->filters, field_of(shape, column), &shape->relation->columns[column],
                         json_array_get(subset, 2), arena, err);
 }

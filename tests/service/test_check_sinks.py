@@ -4,6 +4,7 @@ import contextlib
 
 import pytest
 
+from clients import apply
 from conftest import create
 from pushing import sinks_of
 
@@ -47,10 +48,7 @@ def test_tables_of_full_syncs_are_made_by_the_first_or_there(run, db):
     create(db, "people", TABLE)
     config = sinks_of(db, people={"table": "people"})
     assert "the first one makes their tables" in well(run("check", config=config))
-    lines = [line.split("--")[0] for line in run("ddl", db.type).stdout.splitlines()]
-    for statement in "\n".join(lines).split(";"):
-        if statement.strip():
-            db.sql(statement)
+    apply(db, run("ddl", db.type).stdout)
     assert "their tables are there" in well(run("check", config=config))
 
 
