@@ -550,9 +550,11 @@ def test_least_roles_can_write_and_read(db, run, service):
 # ---- late commits
 
 
+MANY_WRITERS = pytest.mark.parametrize("db", ["postgresql", "mysql"], indirect=True)
+
+
+@MANY_WRITERS
 def test_rows_of_late_commits_come(people, reader, service):
-    if people.type == "sqlite":
-        pytest.skip("SQLite has one writer at a time")
     late = people.connect(autocommit=False)
     late.cursor().execute("update people set name = 'late' where id = 1")
     late.cursor().execute("delete from people where id = 2")
@@ -568,10 +570,9 @@ def test_rows_of_late_commits_come(people, reader, service):
                and "2" in reader.deleted(), 20)
 
 
+@MANY_WRITERS
 def test_writers_with_late_commits_lose_nothing(people, service):
     """Each version of each row is delivered or superseded."""
-    if people.type == "sqlite":
-        pytest.skip("SQLite has one writer at a time")
     people.sql("delete from people")
     reader = Reader(service(logged(people)), limit=50)
     until = time.monotonic() + 4
