@@ -550,7 +550,7 @@ static void check_pairs(const enum sort *sorts, size_t key_count, unsigned pairs
         struct drawn_pair a, b;
         draw_pair(&a, sorts, key_count);
         draw_pair(&b, sorts, key_count);
-        share_beginning(&b.first, &a.first, draw(2 + key_count));
+        share_beginning(&b.first, &a.first, draw(1 + key_count));
         write_pair(&first, &table, &a);
         write_pair(&second, &table, &b);
         if (sign(strcmp(buf_text(&first), buf_text(&second))) != sign(compare_pairs(&a, &b, key_count)))
