@@ -79,13 +79,14 @@ static int find_part(struct mydb_describing *d, const struct logged *logged, con
                                " AND COLUMN_NAME = %",
                                (const char *const[]){logged->schema, logged->name, column});
     MYSQL_ROW row = rows ? mysql_fetch_row(rows) : NULL;
-    if (row)
+    bool found = row, text = row && row[2];
+    if (found)
         *part = (struct part){mydb_keep(d, row[0]), mydb_keep(d, row[1]), mydb_keep(d, row[2]), mydb_keep(d, row[3]),
-                              row[2] ? arena_printf(d->arena, "%s_bin", row[2]) : NULL};
+                              text ? arena_printf(d->arena, "%s_bin", row[2]) : NULL};
     if (rows)
         mysql_free_result(rows);
-    if (row)
-        return part->name && part->type && (!row[2] || part->bin) ? 0 : err_memory(d->err);
+    if (found)
+        return part->name && part->type && (!text || part->bin) ? 0 : err_memory(d->err);
     return err_set(d->err, ERR_CHANGED, "%s.%s was changed just now", logged->schema, logged->name);
 }
 
