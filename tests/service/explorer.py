@@ -477,7 +477,7 @@ class Explorer:
             except (OSError, http.client.HTTPException, ValueError):
                 pass
 
-        thread = threading.Thread(target=sender)
+        thread = threading.Thread(target=sender, daemon=True)
         thread.start()
         time.sleep(self.dice.random() * 0.008)
         self.kill(replica)
@@ -503,7 +503,7 @@ class Explorer:
             replica = self.replicas[number % len(self.replicas)]
             answers[number] = answer_of(self.send(replica, requests[number]))
 
-        threads = [threading.Thread(target=sender, args=(number,)) for number in range(2)]
+        threads = [threading.Thread(target=sender, args=(number,), daemon=True) for number in range(2)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -299,7 +299,7 @@ def test_statements_lose_no_change_of_those_who_write_meanwhile(db, run, service
             time.sleep(0.001)
         connection.close()
 
-    writers = [threading.Thread(target=write, args=(number,)) for number in range(2)]
+    writers = [threading.Thread(target=write, args=(number,), daemon=True) for number in range(2)]
     for writer in writers:
         writer.start()
     time.sleep(0.1)
@@ -594,7 +594,7 @@ def test_writers_with_late_commits_lose_nothing(people, service):
                 assert "deadlock" in str(failure).lower(), failure
             connection.close()
 
-    writers = [threading.Thread(target=write, args=(number,)) for number in range(6)]
+    writers = [threading.Thread(target=write, args=(number,), daemon=True) for number in range(6)]
     for writer in writers:
         writer.start()
     while time.monotonic() < until:

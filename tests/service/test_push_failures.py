@@ -156,7 +156,7 @@ def with_kills(work, end, number_of_kills, most_wait):
                 return
 
     until = time.monotonic() + seconds(0)
-    thread = threading.Thread(target=writer)
+    thread = threading.Thread(target=writer, daemon=True)
     thread.start()
     try:
         number = 0
@@ -427,7 +427,7 @@ def test_sessions_that_die_at_any_moment_lose_and_repeat_nothing(server, service
         while not stop.wait(dice.random() * 0.05):
             kill_sessions(server)
 
-    thread = threading.Thread(target=killer)
+    thread = threading.Thread(target=killer, daemon=True)
     thread.start()
     try:
         sync = Sync(running, "things")

@@ -361,7 +361,7 @@ def test_body_that_waits_for_others_is_not_taken_for_idle(start, empty):
     with service.raw(head(b"Content-Length: %d" % len(first), b"Connection: close")) as connection:
         connection.sendall(first[:-20])
         time.sleep(0.5)  # so that it mostly is the one that holds
-        waiting = threading.Thread(target=lambda: answers.append(post(service, second)))
+        waiting = threading.Thread(target=lambda: answers.append(post(service, second)), daemon=True)
         waiting.start()
         for i in range(-20, 0):
             connection.sendall(first[i:][:1])

@@ -134,7 +134,7 @@ def test_row_that_changes_all_the_time_reaches_a_paged_reader(db, service):
             number += 1
             update(db, 0 if number % 5 == 0 else 1 + number % 99)
 
-    changing = threading.Thread(target=change)
+    changing = threading.Thread(target=change, daemon=True)
     reader = follower(running, "paged", limit=3)
     changing.start()
     try:
