@@ -121,7 +121,7 @@ static void check_same(const struct outcome *one, const struct outcome *other)
 static bool is_entity(const json_t *value)
 {
     const json_t *id = json_object_get(value, "_id"), *deleted = json_object_get(value, "_deleted");
-    return json_is_object(value) && json_is_string(id) && json_string_length(id) > 0 &&
+    return json_is_object(value) && json_is_string(id) &&
            (!deleted || json_is_boolean(deleted) || json_is_null(deleted));
 }
 

@@ -23,7 +23,10 @@ static void write_token(const struct since_shape *shape, const struct since *sin
 {
     const struct value *key[] = {since->position.key, since->position.key ? since->position.key + 1 : NULL};
     struct err err = {0};
-    if (since_write(token, shape, since->position.updated, since->position.key ? key : NULL, &err))
+    int failed = since->kind == SINCE_PAIR
+                     ? since_write_pair(token, shape, &since->low, since->position.updated, key, &err)
+                     : since_write(token, shape, since->position.updated, since->position.key ? key : NULL, &err);
+    if (failed)
         abort();
 }
 
