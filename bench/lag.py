@@ -92,7 +92,7 @@ def write_and_read(database, reader, writes):
             time.sleep(POLL)
     finally:
         connection.close()
-    return tuple([came[number] - when for number, when in committed.items()] for came in (reader.first, reader.final))
+    return tuple([round(came[number] - when, 4) for number, when in committed.items()] for came in (reader.first, reader.final))
 
 
 def percentile(values, share):
