@@ -423,6 +423,10 @@ static void systems_must_make_sense(void **state)
          "systems.s.sslmode: must be disable, allow, prefer, require, verify-ca or verify-full\n"},
         {SYSTEM("\"type\":\"mysql\",\"database\":\"d\",\"username\":\"u\",\"sslmode\":\"require\""),
          "systems.s.sslmode: must be disabled, preferred, required, verify-ca or verify-full\n"},
+        {POSTGRESQL("\"target_session_attrs\":\"prefer-standby\""),
+         "systems.s.target_session_attrs: must be any, read-write, read-only, primary or standby\n"},
+        {SYSTEM("\"type\":\"mysql\",\"database\":\"d\",\"username\":\"u\",\"target_session_attrs\":\"any\""),
+         "systems.s.target_session_attrs: does not go with the type mysql\n"},
         {POSTGRESQL("\"sslcert\":\"c\""), "systems.s.sslkey: is missing\n"},
         {POSTGRESQL("\"sslkey\":\"c\""), "systems.s.sslcert: is missing\n"},
         {POSTGRESQL("\"timezone\":\"Europe/Olso\""),
@@ -435,6 +439,7 @@ static void systems_must_make_sense(void **state)
     };
     static const char *const good[] = {
         POSTGRESQL("\"sslmode\":\"verify-ca\",\"host\":\"a,b\""),
+        POSTGRESQL("\"target_session_attrs\":\"standby\",\"host\":\"a,b\""),
         POSTGRESQL("\"sslmode\":\"disable\",\"host\":\"/run/postgresql\",\"timezone\":\"+02:00\""),
         SYSTEM("\"type\":\"mysql\",\"database\":\"d\",\"username\":\"u\",\"sslmode\":\"verify-full\""),
     };
@@ -1017,6 +1022,7 @@ static void no_mistake_quotes_a_string(void **state)
                                        "password",
                                        "sslmode",
                                        "sslrootcert",
+                                       "target_session_attrs",
                                        "timezone",
                                        "path",
                                        "pool_size",

@@ -60,6 +60,7 @@ struct config_system {
     const char *database, *username, *password; /* NULL when absent */
     const char *sslmode;       /* NULL when absent: verified in full unless the host is this machine */
     const char *sslrootcert, *sslcert, *sslkey; /* NULL when absent */
+    const char *target_session_attrs; /* NULL when absent: the primary of several hosts, any server of one */
     const char *timezone;      /* "UTC"; how zone-less datetimes are read */
     bool timezone_written;
     unsigned pool_size;

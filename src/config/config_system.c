@@ -16,19 +16,34 @@ static const struct choice types[] = {{"postgresql", DATABASE_POSTGRESQL},
 static const char *const type_names[] = {
     [DATABASE_POSTGRESQL] = "postgresql", [DATABASE_MYSQL] = "mysql", [DATABASE_SQLITE] = "sqlite"};
 
+/* libpq's, but for prefer-standby. */
+static const char *const session_attrs[] = {"any", "read-write", "read-only", "primary", "standby", NULL};
+
 static const char *const postgresql_modes[] = {"disable",   "allow",       "prefer", "require",
                                                "verify-ca", "verify-full", NULL};
 static const char *const mysql_modes[] = {"disabled",  "preferred",   "required",
                                           "verify-ca", "verify-full", NULL};
 
+static bool is_one_of(const char *word, const char *const *words)
+{
+    for (; *words; words++)
+        if (strcmp(word, *words) == 0)
+            return true;
+    return false;
+}
+
+static int check_session_attrs(struct reader *reader, const struct path *path, const struct config_system *system)
+{
+    if (!system->target_session_attrs || is_one_of(system->target_session_attrs, session_attrs))
+        return 0;
+    return reader_mistake_at(reader, path, "target_session_attrs",
+                             "must be any, read-write, read-only, primary or standby");
+}
+
 static int check_sslmode(struct reader *reader, const struct path *path, const struct config_system *system)
 {
     const char *const *modes = system->type == DATABASE_POSTGRESQL ? postgresql_modes : mysql_modes;
-    for (size_t i = 0; system->sslmode && modes[i]; i++) {
-        if (strcmp(system->sslmode, modes[i]) == 0)
-            return 0;
-    }
-    if (!system->sslmode || system->type == DATABASE_SQLITE)
+    if (!system->sslmode || system->type == DATABASE_SQLITE || is_one_of(system->sslmode, modes))
         return 0;
     return reader_mistake_at(reader, path, "sslmode", "must be %s",
                              system->type == DATABASE_POSTGRESQL
@@ -79,6 +94,8 @@ static int check_system(struct reader *reader, const struct path *path, json_t *
         result = -1;
     if (system->type == DATABASE_SQLITE)
         return need(reader, path, object, "path") ? -1 : result;
+    if (check_session_attrs(reader, path, system))
+        result = -1;
     if (need(reader, path, object, "database"))
         result = -1;
     if (need(reader, path, object, "username"))
@@ -110,6 +127,12 @@ static const struct key system_keys[] = {
      .databases = SERVERS,
      .shown = "the database's own",
      .help = "the server's port"},
+    {.name = "target_session_attrs",
+     .type = KEY_TEXT,
+     .at = AT(target_session_attrs),
+     .databases = 1 << DATABASE_POSTGRESQL,
+     .shown = "`primary` of several hosts, `any` of one",
+     .help = "which server will do: `any`, `read-write`, `read-only`, `primary`, `standby`"},
     {.name = "database",
      .type = KEY_TEXT,
      .at = AT(database),

@@ -1,18 +1,13 @@
-/* The PostgreSQL driver: connections and errors. Describing, statements, reading and decoding have files
- * of their own. */
+/* The PostgreSQL driver: its table, errors, and what is asked of an open connection. All else has files of its own. */
 #include "db/postgres.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "db/sql.h"
-
-enum { CONNECT_SECONDS = 10 };
 
 struct verdict {
     const char *state; /* beginning of a SQLSTATE */
@@ -41,7 +36,7 @@ static const struct verdict verdicts[] = {
     {"22", ERR_VALUE, NULL},
 };
 
-static int set_verdict(struct err *err, const char *state, const char *what, const char *message)
+int postgres_verdict(struct err *err, const char *state, const char *what, const char *message)
 {
     enum err_code code = ERR_DATABASE;
     const char *hint = NULL;
@@ -55,8 +50,7 @@ static int set_verdict(struct err *err, const char *state, const char *what, con
     return hint ? err_hint(err, "%s", hint) : -1;
 }
 
-/* A message of libpq in one line: its line ends and tabs as single spaces. */
-static void one_line(const char *text, char *line, size_t size)
+void postgres_one_line(const char *text, char *line, size_t size)
 {
     size_t len = 0;
     for (; *text && len + 1 < size; text++) {
@@ -73,9 +67,9 @@ int postgres_error(PGconn *pg, const PGresult *result, const char *what, struct 
 {
     const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
     if (state)
-        return set_verdict(err, state, what, PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+        return postgres_verdict(err, state, what, PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
     char line[512];
-    one_line(PQerrorMessage(pg), line, sizeof line);
+    postgres_one_line(PQerrorMessage(pg), line, sizeof line);
     return err_set(err, ERR_LOST, "%s: %s", what, line[0] ? line : "the connection broke");
 }
 
@@ -115,122 +109,7 @@ int postgres_literal(struct conn *conn, struct buf *out, const char *text, size_
 
 /* connection */
 
-static const char *sslmode(const struct config_system *system)
-{
-    if (system->sslmode)
-        return system->sslmode;
-    return config_is_loopback(system->host) ? "prefer" : "verify-full";
-}
-
-static PGconn *connect_start(const struct config_system *system)
-{
-    char port[16] = "";
-    if (system->port)
-        snprintf(port, sizeof port, "%u", system->port);
-    const char *mode = sslmode(system);
-    bool verify = strncmp(mode, "verify", 6) == 0;
-    const char *const pairs[][2] = {
-        {"host", system->host},
-        {"port", port},
-        {"dbname", system->database},
-        {"user", system->username},
-        {"password", system->password},
-        {"sslmode", mode},
-        {"sslrootcert", system->sslrootcert ? system->sslrootcert
-                        : verify            ? "/etc/ssl/certs/ca-certificates.crt"
-                                            : NULL},
-        {"sslcert", system->sslcert},
-        {"sslkey", system->sslkey},
-        {"application_name", "sesam-sql"},
-        {"client_encoding", "UTF8"},
-        {"keepalives_idle", "30"},
-    };
-    enum { COUNT = sizeof pairs / sizeof *pairs };
-    const char *keys[COUNT + 1] = {0}, *values[COUNT + 1] = {0};
-    size_t used = 0;
-    for (size_t i = 0; i < COUNT; i++)
-        if (pairs[i][1] && pairs[i][1][0]) {
-            keys[used] = pairs[i][0];
-            values[used++] = pairs[i][1];
-        }
-    return PQconnectStartParams(keys, values, 0);
-}
-
-static long milliseconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* Drives the connection to its end, good or bad. Returns 0 or -1 when the time is over. */
-static int connect_wait(PGconn *pg, long deadline)
-{
-    PostgresPollingStatusType wants = PGRES_POLLING_WRITING;
-    while (wants != PGRES_POLLING_OK && wants != PGRES_POLLING_FAILED) {
-        struct pollfd fd = {.fd = PQsocket(pg),
-                            .events = wants == PGRES_POLLING_READING ? POLLIN : POLLOUT};
-        long left = deadline - milliseconds();
-        int ready = left > 0 ? poll(&fd, 1, (int)left) : 0;
-        if (ready == 0)
-            return -1;
-        if (ready < 0 && errno != EINTR)
-            return -1;
-        if (ready > 0)
-            wants = PQconnectPoll(pg);
-    }
-    return 0;
-}
-
-/* libpq tells a refused login only as text; asked for the verbose form, that text begins with severity
- * and SQLSTATE: "FATAL: 28P01: password ...". */
-static int connect_error(PGconn *pg, const struct config_system *system, struct err *err)
-{
-    char line[512], what[160], state[6] = "";
-    one_line(PQerrorMessage(pg), line, sizeof line);
-    snprintf(what, sizeof what, "cannot connect to system '%s'", system->name);
-    char *location = strstr(line, " LOCATION: ");
-    if (location)
-        *location = '\0';
-    const char *fatal = strstr(line, "FATAL: ");
-    if (fatal && sscanf(fatal + 7, "%5[0-9A-Z]:", state) == 1 && strlen(state) == 5 && fatal[12] == ':') {
-        const char *message = fatal + 13 + strspn(fatal + 13, " ");
-        /* Login, database and rights are the configuration's fault; all else may pass. */
-        if (strncmp(state, "28", 2) == 0 || strncmp(state, "3D", 2) == 0 || strncmp(state, "42", 2) == 0)
-            return set_verdict(err, state, what, message);
-        return err_set(err, ERR_AWAY, "%s: %s (SQLSTATE %s)", what, message, state);
-    }
-    err_set(err, ERR_AWAY, "%s: %s", what, line);
-    if (strstr(line, "certificate") || strstr(line, "SSL"))
-        return err_hint(err, "the keys sslmode, sslrootcert, sslcert and sslkey of the system decide how TLS is used");
-    return -1;
-}
-
-/* One round trip for all of them. The server ends a statement whose client went away only if it is told
- * to look (PostgreSQL 14 and newer, on Linux). */
-static int session_setup(struct conn *conn, struct err *err)
-{
-    static const char always[] = "SET default_transaction_read_only = on; SET TimeZone = 'UTC';"
-                                 " SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres';"
-                                 " SET extra_float_digits = 1; SET bytea_output = 'hex'; SET xmlbinary = 'base64';"
-                                 " SET standard_conforming_strings = on; SET jit = off";
-    PGresult *result = PQexec(conn->pg, always);
-    int failed = PQresultStatus(result) != PGRES_COMMAND_OK
-                     ? postgres_error(conn->pg, result, "cannot set up the session", err)
-                     : 0;
-    PQclear(result);
-    if (!failed && PQserverVersion(conn->pg) >= 140000)
-        PQclear(PQexec(conn->pg, "SET client_connection_check_interval = 500"));
-    return failed;
-}
-
-static void ignore_notice(void *arg, const PGresult *result)
-{
-    (void)arg;
-    (void)result;
-}
-
-static void postgres_close(struct conn *conn)
+void postgres_close(struct conn *conn)
 {
     if (!conn)
         return;
@@ -243,40 +122,6 @@ static void postgres_close(struct conn *conn)
     free(conn->synced);
     free(conn->horizon_call);
     free(conn);
-}
-
-static int postgres_open(struct conn **out, const struct config_system *system, struct err *err)
-{
-    struct conn *conn = calloc(1, sizeof *conn);
-    if (!conn)
-        return err_memory(err);
-    conn->system = system;
-    double seconds = system->pool_timeout < CONNECT_SECONDS ? system->pool_timeout : CONNECT_SECONDS;
-    long deadline = milliseconds() + (long)(seconds * 1000) + 1;
-    conn->pg = connect_start(system);
-    if (!conn->pg) {
-        err_memory(err);
-        goto failed;
-    }
-    PQsetErrorVerbosity(conn->pg, PQERRORS_VERBOSE);
-    PQsetNoticeReceiver(conn->pg, ignore_notice, NULL);
-    if (PQstatus(conn->pg) != CONNECTION_BAD && connect_wait(conn->pg, deadline)) {
-        err_set(err, ERR_AWAY, "cannot connect to system '%s': no answer within %.3g s", system->name, seconds);
-        goto failed;
-    }
-    if (PQstatus(conn->pg) != CONNECTION_OK) {
-        connect_error(conn->pg, system, err);
-        goto failed;
-    }
-    PQsetErrorVerbosity(conn->pg, PQERRORS_DEFAULT);
-    if (session_setup(conn, err))
-        goto failed;
-    snprintf(conn->server, sizeof conn->server, "PostgreSQL %s", PQparameterStatus(conn->pg, "server_version"));
-    *out = conn;
-    return 0;
-failed:
-    postgres_close(conn);
-    return -1;
 }
 
 static bool postgres_alive(struct conn *conn)

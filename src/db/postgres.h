@@ -38,6 +38,14 @@ enum pg_type {
  * Returns -1. Does not clear the result. */
 int postgres_error(PGconn *pg, const PGresult *result, const char *what, struct err *err);
 
+/* The same from a SQLSTATE and a message. */
+int postgres_verdict(struct err *err, const char *state, const char *what, const char *message);
+/* A message of libpq in one line: its line ends and tabs as single spaces, cut to size. */
+void postgres_one_line(const char *text, char *line, size_t size);
+
+int postgres_open(struct conn **out, const struct config_system *system, struct err *err);
+void postgres_close(struct conn *conn);
+
 /* Runs a statement with text parameters and returns its rows, or NULL with err set. */
 PGresult *postgres_query(struct conn *conn, const char *sql, size_t count, const char *const *values,
                          const char *what, struct err *err);
