@@ -380,6 +380,7 @@ class PostgreSQL(Server, PostgreSQLDatabase):
 
     user_names = ("postgres",)
     stop_signal = signal.SIGINT  # fast: breaks what is connected
+    address = "127.0.0.1"
 
     def __init__(self, durable=False, options=(), database="sesam_test"):
         self.database = database
@@ -387,7 +388,7 @@ class PostgreSQL(Server, PostgreSQLDatabase):
         Server.__init__(self, durable, options)
 
     def system(self, socket=False, **changes):
-        entry = {"type": "postgresql", "host": self.folder if socket else "127.0.0.1", "port": self.port,
+        entry = {"type": "postgresql", "host": self.folder if socket else self.address, "port": self.port,
                  "database": self.database, "username": "sesam", "password": self.password, **changes}
         return {key: value for key, value in entry.items() if value is not None}
 
@@ -403,7 +404,7 @@ class PostgreSQL(Server, PostgreSQLDatabase):
         os.unlink(password)
 
     def _command(self):
-        settings = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": self.folder,
+        settings = {"listen_addresses": self.address, "port": self.port, "unix_socket_directories": self.folder,
                     "max_prepared_transactions": 10, "shared_buffers": "64MB", "max_connections": 100,
                     "logging_collector": "off", "log_statement": "none", "timezone": "UTC"}
         if not self.durable:
@@ -437,6 +438,36 @@ class PostgreSQL(Server, PostgreSQLDatabase):
             except OSError:
                 continue
         return found
+
+
+class Standby(PostgreSQL):
+    """A copy of a running PostgreSQL that follows it, on the same port of another loopback address. Each commit on the
+    primary waits until it is here, too."""
+
+    address = "127.0.0.2"
+
+    def __init__(self, primary):
+        self.primary = primary
+        PostgreSQL.__init__(self, primary.durable, primary.options, primary.database)
+
+    def _make(self):
+        self.password, self.port = self.primary.password, self.primary.port
+        self._run([f"{self.programs}/pg_basebackup", "--pgdata", self.data, "--write-recovery-conf", "--checkpoint=fast",
+                   "--wal-method=stream", "--no-sync", "--dbname",
+                   f"host={self.primary.folder} port={self.port} user=sesam application_name=standby"])
+
+    def _prepare(self):
+        self.primary.sql("alter system set synchronous_standby_names = 'standby'")
+        self.primary.sql("select pg_reload_conf()")
+        until = time.monotonic() + START_TIMEOUT
+        while self.primary.sql("select sync_state from pg_stat_replication") != [("sync",)]:
+            if time.monotonic() > until:
+                raise ServerError(f"the standby does not follow:\n{self.log_tail()}")
+            time.sleep(0.05)
+
+    def promote(self):
+        """Makes it a primary of its own."""
+        self.sql("select pg_promote()")
 
 
 class MariaDB(Server, MariaDBDatabase):
