@@ -15,6 +15,8 @@
 #include "base/buf.h"
 #include "base/cancel.h"
 #include "base/err.h"
+#include "base/histogram.h"
+#include "base/minutes.h"
 
 static void the_first_error_wins(void **state)
 {
@@ -355,6 +357,81 @@ static void another_thread_wakes_a_sleeper(void **state)
     cancel_destroy(&cancel);
 }
 
+/* minutes */
+
+#define MINUTE INT64_C(60000000)
+#define NOON (INT64_C(29000000) * MINUTE)
+
+/* The whole minutes as "place:count" for those that are not 0, and the current one. */
+static void check_minutes(struct minutes *minutes, int64_t now, const char *expected)
+{
+    uint64_t whole[MINUTES], current;
+    struct buf text = {0};
+    minutes_read(minutes, now, whole, &current);
+    for (int i = 0; i < MINUTES; i++)
+        if (whole[i])
+            buf_printf(&text, "%d:%d ", i, (int)whole[i]);
+    buf_printf(&text, "now:%d", (int)current);
+    assert_string_equal(buf_text(&text), expected);
+    buf_free(&text);
+}
+
+static void what_is_counted_moves_with_the_minutes(void **state)
+{
+    struct minutes minutes = {.newest = 0};
+    (void)state;
+    check_minutes(&minutes, NOON, "now:0");
+    minutes_add(&minutes, NOON, 3);
+    minutes_add(&minutes, NOON + MINUTE - 1, 4);
+    check_minutes(&minutes, NOON + MINUTE - 1, "now:7");
+    minutes_add(&minutes, NOON + MINUTE, 1);
+    check_minutes(&minutes, NOON + MINUTE, "59:7 now:1");
+    minutes_add(&minutes, NOON + 3 * MINUTE, 2);
+    check_minutes(&minutes, NOON + 3 * MINUTE, "57:7 58:1 now:2");
+    check_minutes(&minutes, NOON + 60 * MINUTE, "0:7 1:1 3:2 now:0");
+    check_minutes(&minutes, NOON + 61 * MINUTE, "0:1 2:2 now:0");
+    check_minutes(&minutes, NOON + 64 * MINUTE, "now:0");
+}
+
+static void a_long_rest_empties_the_minutes(void **state)
+{
+    struct minutes minutes = {.newest = 0};
+    (void)state;
+    for (int i = 0; i < 2 * MINUTES; i++)
+        minutes_add(&minutes, NOON + i * MINUTE, 1);
+    check_minutes(&minutes, NOON + 1000 * MINUTE, "now:0");
+}
+
+static void a_clock_that_is_set_back_loses_nothing_or_all(void **state)
+{
+    struct minutes minutes = {.newest = 0};
+    (void)state;
+    minutes_add(&minutes, NOON, 1);
+    minutes_add(&minutes, NOON - 1, 1);
+    minutes_add(&minutes, NOON - 60 * MINUTE, 1);
+    check_minutes(&minutes, NOON - MINUTE, "now:3");
+    minutes_add(&minutes, NOON - 61 * MINUTE, 1);
+    check_minutes(&minutes, NOON - 61 * MINUTE, "now:1");
+    check_minutes(&minutes, NOON - 60 * MINUTE, "59:1 now:0");
+}
+
+/* histogram */
+
+static void a_duration_is_counted_below_its_bound(void **state)
+{
+    struct histogram histogram = {.sum = 0};
+    (void)state;
+    for (int i = 0; i < HISTOGRAM_BOUNDS; i++) {
+        histogram_add(&histogram, histogram_bounds[i]);
+        assert_true(i == 0 || histogram_bounds[i - 1] < histogram_bounds[i]);
+    }
+    histogram_add(&histogram, 0);
+    histogram_add(&histogram, 1e9);
+    for (int i = 0; i <= HISTOGRAM_BOUNDS; i++)
+        assert_int_equal(histogram.counts[i], i == 0 ? 2 : 1);
+    assert_true(histogram.sum > 1e9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -380,6 +457,10 @@ int main(void)
         cmocka_unit_test(whoever_disarmed_is_not_woken),
         cmocka_unit_test(what_nobody_can_call_off_needs_no_cancel),
         cmocka_unit_test(another_thread_wakes_a_sleeper),
+        cmocka_unit_test(what_is_counted_moves_with_the_minutes),
+        cmocka_unit_test(a_long_rest_empties_the_minutes),
+        cmocka_unit_test(a_clock_that_is_set_back_loses_nothing_or_all),
+        cmocka_unit_test(a_duration_is_counted_below_its_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -437,6 +437,26 @@ static void documents_may_outgrow_lent_memory_at_every_place(void **state)
                 check_document(&documents[i], &(struct place){.lent = lent, .before = before});
 }
 
+static void a_text_of_anybodys_is_always_a_string(void **state)
+{
+    static const struct {
+        const char *text, *written;
+    } cases[] = {
+        {"", "\"\""},
+        {"plain \xC3\xA6", "\"plain \xC3\xA6\""},
+        {"\xFFx\n\xC3\xA6", "\"\xEF\xBF\xBDx\\n\xC3\xA6\""},
+        {"cut \xE2\x82", "\"cut \xEF\xBF\xBD\xEF\xBF\xBD\""},
+        {"\xED\xA0\x80\"", "\"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\\\"\""},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buf out = {0};
+        json_write_text(&out, cases[i].text);
+        assert_string_equal(buf_text(&out), cases[i].written);
+        buf_free(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -454,6 +474,7 @@ int main(void)
         cmocka_unit_test(base64_is_that_of_the_standard),
         cmocka_unit_test(texts_in_documents_get_one_more_tilde_and_names_none),
         cmocka_unit_test(documents_may_outgrow_lent_memory_at_every_place),
+        cmocka_unit_test(a_text_of_anybodys_is_always_a_string),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/recent.h"
 
 enum { STAMP_LEN = sizeof "2026-11-23T20:15:01.123Z" - 1, THREADS = 8, LINES = 200 };
 
@@ -241,6 +242,40 @@ static void lines_of_many_threads_stay_whole(void **state)
     buf_free(&out);
 }
 
+static void warnings_and_errors_are_kept_the_newest_first(void **state)
+{
+    struct capture capture;
+    struct buf out = {0};
+    struct recent list[RECENT_MOST];
+    uint64_t warnings, errors, warnings_before, errors_before;
+    (void)state;
+    recent_counts(&warnings_before, &errors_before);
+    log_setup(LOG_ERROR, LOG_TEXT);
+    capture_begin(&capture);
+    for (int i = 0; i < 2 * RECENT_MOST; i++) {
+        log_warning("w", "number %d", i);
+        log_info("i", "not kept");
+    }
+    log_error("e", "the last");
+    capture_end(&capture, &out);
+    assert_null(strstr(buf_text(&out), "number"));
+    assert_int_equal(recent_list(list), RECENT_MOST);
+    assert_string_equal(list[0].text, "the last");
+    assert_string_equal(list[0].subject, "e");
+    assert_int_equal(list[0].level, LOG_ERROR);
+    for (int i = 1; i < RECENT_MOST; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "number %d", 2 * RECENT_MOST - i);
+        assert_string_equal(list[i].text, text);
+        assert_int_equal(list[i].level, LOG_WARNING);
+        assert_true(list[i].at > 0 && list[i].at <= list[i - 1].at);
+    }
+    recent_counts(&warnings, &errors);
+    assert_int_equal(warnings - warnings_before, 2 * RECENT_MOST);
+    assert_int_equal(errors - errors_before, 1);
+    buf_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +286,7 @@ int main(void)
         cmocka_unit_test(a_long_message_is_cut_at_a_whole_character),
         cmocka_unit_test(logging_leaves_errno_alone),
         cmocka_unit_test(lines_of_many_threads_stay_whole),
+        cmocka_unit_test(warnings_and_errors_are_kept_the_newest_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -439,6 +439,38 @@ static void many_threads_share_few_connections(void **state)
     }
 }
 
+static void check_failing(struct pool *pool, const char *text)
+{
+    struct pool_failure failure;
+    pool_failure(pool, &failure);
+    assert_int_equal(failure.at != 0, text != NULL);
+    if (text)
+        assert_string_equal(failure.text, text);
+}
+
+static void a_failure_is_told_until_a_connection_works(void **state)
+{
+    static const enum err_code fails[] = {ERR_AWAY, ERR_AWAY, ERR_NONE};
+    static const char told[] = "the script lets open fail";
+    struct script script;
+    struct pool *pool = new_pool(&script, 2);
+    struct err err = {0};
+    (void)state;
+    check_failing(pool, NULL);
+    script.open_fails = fails;
+    take_fails(pool, NULL, ERR_AWAY);
+    check_failing(pool, told);
+    take_fails(pool, NULL, ERR_AWAY);
+    struct conn *conn = take(pool, NULL, true);
+    check_failing(pool, NULL);
+    err_set(&err, ERR_AWAY, "somebody else");
+    pool_note(pool, &err);
+    check_failing(pool, "somebody else");
+    pool_give(pool, NULL, conn, NULL);
+    check_failing(pool, NULL);
+    end_pool(pool, &script);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -450,6 +482,7 @@ int main(void)
         cmocka_unit_test(an_old_connection_is_replaced),
         cmocka_unit_test(an_open_that_fails_leaves_its_place_free),
         cmocka_unit_test(an_open_that_fails_in_place_of_a_dead_one_leaves_its_place_free),
+        cmocka_unit_test(a_failure_is_told_until_a_connection_works),
         cmocka_unit_test(a_pool_in_use_is_busy_after_the_timeout),
         cmocka_unit_test(whoever_is_called_off_before_gets_no_connection),
         cmocka_unit_test(a_lent_connection_is_cancelled_once_and_not_lent_again),

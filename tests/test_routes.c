@@ -361,7 +361,7 @@ static void a_problem_has_the_members_of_its_kind(void **state)
     reply_problem(&reply, 422, "it is \"no\" number", "send \xff one", &members);
     assert_string_equal(buf_text(&reply.body),
                         "{\"type\":\"about:blank\",\"title\":\"Unprocessable Content\",\"status\":422,"
-                        "\"detail\":\"it is \\\"no\\\" number\",\"hint\":\"send ? one\",\"_id\":\"7\","
+                        "\"detail\":\"it is \\\"no\\\" number\",\"hint\":\"send \xEF\xBF\xBD one\",\"_id\":\"7\","
                         "\"property\":\"age\"}\n");
     assert_string_equal(reply.type, "application/problem+json");
     buf_free(&members);

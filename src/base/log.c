@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/recent.h"
 
 enum { MESSAGE = 4096, LINE = 2048, STAMP = 40 };
 
@@ -140,13 +141,17 @@ static void log_line(enum log_level level, const char *subject, const char *form
     int saved = errno;
     char message[MESSAGE], memory[LINE];
     struct buf line;
-    if (level < least)
+    if (level < least && level < LOG_WARNING)
         return;
     int need = vsnprintf(message, sizeof message, format, args);
     if (need < 0)
         message[0] = '\0';
     else if ((size_t)need >= sizeof message)
         cut_message(message, sizeof message);
+    if (level >= LOG_WARNING)
+        recent_add(level, subject, message);
+    if (level < least)
+        return;
     buf_lend(&line, memory, sizeof memory);
     put_line(&line, level, subject, message);
     if (!buf_failed(&line))

@@ -1,6 +1,7 @@
 /* One line an event on standard error, subject first: "pull customers: finished, 10431 entities". As
  * text, or as one JSON object a line. Safe to call from any thread; a line is written whole. Texts must
- * not carry secrets or row values: the log keeps none back. */
+ * not carry secrets or row values: the log keeps none back. Warnings and errors go to recent.h besides,
+ * whatever the level. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 

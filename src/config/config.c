@@ -7,6 +7,7 @@
 #include "config/interpolate.h"
 #include "config/reader.h"
 #include "config/schema.h"
+#include "config/shown.h"
 
 enum { FILE_MAX = 16 << 20 };
 
@@ -52,6 +53,16 @@ static json_t *parse(struct reader *reader, const char *text, size_t len)
     return NULL;
 }
 
+static int show(struct reader *reader, json_t *root)
+{
+    json_t *shown = shown_make(&section_root, root, reader->config);
+    char *text = json_dumps(shown, JSON_COMPACT);
+    reader->config->shown = text ? arena_strdup(reader->arena, text) : NULL;
+    free(text);
+    json_decref(shown);
+    return reader->config->shown ? 0 : err_memory(reader->err);
+}
+
 static int fill(struct reader *reader, const char *text, size_t len)
 {
     struct path document = {.up = NULL};
@@ -59,6 +70,8 @@ static int fill(struct reader *reader, const char *text, size_t len)
     if (!root)
         return -1;
     int result = reader_section(reader, &section_root, &document, root, reader->config);
+    if (!result && !reader->mistake_count)
+        result = show(reader, root);
     json_decref(root);
     return result;
 }

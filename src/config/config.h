@@ -203,6 +203,7 @@ struct config {
     size_t sink_count;
     const char *origin;          /* where it came from: a path, or "$SESAM_SQL_CONFIG" */
     struct config_list ignored;  /* paths of accepted keys that make no difference here */
+    const char *shown;           /* all of it as JSON, without secrets; see shown.h */
 };
 
 /* Reads the document from the first of: file (may be NULL), $SESAM_SQL_CONFIG, $SESAM_SQL_CONFIG_FILE.

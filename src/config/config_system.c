@@ -145,6 +145,7 @@ static const struct key system_keys[] = {
      .help = "the role; required"},
     {.name = "password",
      .type = KEY_SECRET,
+     .secret = true,
      .at = AT(password),
      .databases = SERVERS,
      .shown = "none",

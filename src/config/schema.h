@@ -51,6 +51,7 @@ struct key {
     const char *name;
     enum key_type type;
     bool required;
+    bool secret;     /* never shown */
     size_t at;       /* offset in the section's struct, or NOWHERE */
     size_t count_at; /* KEY_VALUES, KEY_PAIRS, KEY_OBJECTS, KEY_MAP: offset of the size_t */
     size_t told_at;  /* offset of a bool that says the key was written; 0: none */

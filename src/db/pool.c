@@ -1,10 +1,12 @@
 #include "db/pool.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/monotonic.h"
+#include "base/wall.h"
 
 /* A connection of the pool, idle or lent. */
 struct member {
@@ -24,6 +26,7 @@ struct pool {
     struct member *idle; /* the one used last comes first: the others may grow old and go */
     struct member *lent; /* to know age and number of what comes back */
     unsigned open, waiting, numbers;
+    struct pool_failure failure;
 };
 
 struct pool *pool_new(const struct driver *driver, const struct config_system *system)
@@ -132,16 +135,28 @@ static int take_place(struct pool *pool, struct cancel *cancel, struct member **
     return failed;
 }
 
+void pool_note(struct pool *pool, const struct err *err)
+{
+    pthread_mutex_lock(&pool->mutex);
+    pool->failure.at = err->code ? wall_microseconds() : 0;
+    snprintf(pool->failure.text, sizeof pool->failure.text, "%s", err->text);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
 static struct member *open_member(struct pool *pool, struct err *err)
 {
+    struct err failure = {0};
     struct member *member = calloc(1, sizeof *member);
     if (!member) {
         err_memory(err);
         return NULL;
     }
     member->driver = pool->driver;
-    if (pool->driver->open(&member->conn, pool->system, err)) {
+    int failed = pool->driver->open(&member->conn, pool->system, &failure);
+    pool_note(pool, &failure);
+    if (failed) {
         free(member);
+        *err = failure;
         return NULL;
     }
     member->since = monotonic_seconds();
@@ -205,6 +220,7 @@ void pool_give(struct pool *pool, struct cancel *cancel, struct conn *conn, cons
     pthread_mutex_lock(&pool->mutex);
     struct member *member = take_back(pool, conn);
     if (!why) {
+        pool->failure.at = 0;
         member->next = pool->idle;
         pool->idle = member;
         pthread_cond_signal(&pool->changed);
@@ -222,5 +238,12 @@ void pool_state(struct pool *pool, struct pool_state *state)
     *state = (struct pool_state){.size = pool->system->pool_size, .open = pool->open, .waiting = pool->waiting};
     for (const struct member *member = pool->lent; member; member = member->next)
         state->used++;
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+void pool_failure(struct pool *pool, struct pool_failure *failure)
+{
+    pthread_mutex_lock(&pool->mutex);
+    *failure = pool->failure;
     pthread_mutex_unlock(&pool->mutex);
 }

@@ -4,6 +4,7 @@
 #define DB_POOL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/cancel.h"
 #include "base/err.h"
@@ -30,5 +31,15 @@ int pool_take(struct pool *pool, struct cancel *cancel, struct conn **conn, bool
 void pool_give(struct pool *pool, struct cancel *cancel, struct conn *conn, const char *why);
 
 void pool_state(struct pool *pool, struct pool_state *state);
+
+/* Why the system could not be connected to. */
+struct pool_failure {
+    int64_t at;     /* microseconds since 1970; 0: it could, or a connection was used since */
+    char text[640]; /* as in struct err */
+};
+void pool_failure(struct pool *pool, struct pool_failure *failure);
+
+/* Somebody connected besides the pool: err says why in vain, or that it went well. */
+void pool_note(struct pool *pool, const struct err *err);
 
 #endif

@@ -122,6 +122,30 @@ int json_write_string(struct buf *out, const char *text, size_t len)
     return 0;
 }
 
+/* Byte by byte only after a text that is not UTF-8 was seen. */
+static void put_replaced(struct buf *out, const char *text)
+{
+    size_t left = strlen(text);
+    for (size_t size; left; text += size, left -= size) {
+        bool ascii = (unsigned char)*text < 0x80;
+        size = ascii ? 1 : character((const unsigned char *)text, left);
+        if (size)
+            json_write_chars(out, text, size);
+        else
+            buf_puts(out, "\xEF\xBF\xBD");
+        size = size ? size : 1;
+    }
+}
+
+void json_write_text(struct buf *out, const char *text)
+{
+    if (json_write_string(out, text, strlen(text)) == 0)
+        return;
+    buf_putc(out, '"');
+    put_replaced(out, text);
+    buf_putc(out, '"');
+}
+
 void json_write_natural(struct buf *out, uint64_t number)
 {
     char digits[20 + BUF_SHORT], *end = digits + 20, *first = iso_digits(end, number);

@@ -19,6 +19,9 @@ int json_write_chars(struct buf *out, const char *text, size_t len);
 /* A whole string with its quotes. The same return; nothing is left written after -1. */
 int json_write_string(struct buf *out, const char *text, size_t len);
 
+/* The same for a text of anybody's: what is not UTF-8 becomes U+FFFD, also what a cut left of a character. */
+void json_write_text(struct buf *out, const char *text);
+
 void json_write_integer(struct buf *out, int64_t number);
 void json_write_natural(struct buf *out, uint64_t number);
 

@@ -55,13 +55,7 @@ static unsigned status_of(enum err_code code)
 void reply_member(struct buf *out, const char *name, const char *text)
 {
     buf_printf(out, "\"%s\":", name);
-    if (json_write_string(out, text, strlen(text)) == 0)
-        return;
-    /* a text of the client's that is not UTF-8, or that was cut within a character */
-    buf_putc(out, '"');
-    for (; *text; text++)
-        json_write_chars(out, (unsigned char)*text < 0x80 ? text : "?", 1);
-    buf_putc(out, '"');
+    json_write_text(out, text);
 }
 
 void reply_json(struct reply *reply)

@@ -37,7 +37,7 @@ void reply_problem(struct reply *reply, unsigned status, const char *detail, con
  * it is not worth a line. */
 void reply_error(struct reply *reply, const char *subject, const struct err *err, struct buf *members);
 
-/* Appends "name":"text". A text that is not UTF-8 is made ASCII. */
+/* Appends "name":"text". What is not UTF-8 in it is replaced. */
 void reply_member(struct buf *out, const char *name, const char *text);
 
 #endif
