@@ -9,12 +9,14 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/wall.h"
 #include "config.h"
 #include "config/config.h"
 #include "db/db.h"
 #include "http/http.h"
 #include "ops/check.h"
 #include "ops/ddl.h"
+#include "ops/traffic.h"
 #include "pull/pull.h"
 #include "push/gate.h"
 #include "push/sink.h"
@@ -176,12 +178,17 @@ static int serve(struct app *app)
     struct err err = {0};
     struct service service = {
         .config = app->config, .dbs = app->dbs, .sources = app->sources, .sinks = app->sinks};
+    service.started = wall_microseconds();
     service.gate = gate_new(app->config->listen.max_buffered_bytes);
-    if (!service.gate) {
+    service.traffic = routes_traffic();
+    int status = EXIT_FAILURE;
+    if (service.gate && service.traffic) {
+        status = serve_until_end(&service);
+    } else {
         err_memory(&err);
-        return fail(&err);
+        fail(&err);
     }
-    int status = serve_until_end(&service);
+    traffic_free(service.traffic);
     gate_free(service.gate);
     return status;
 }

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "db/db.h"
 #include "http/routes.h"
+#include "ops/traffic.h"
 #include "scripted.h"
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
@@ -42,7 +43,8 @@ static void begin_world(struct world *world)
                    .max_entity_bytes = MOST, .request_timeout = 60, .spool_directory = "/var/tmp"}};
     world->db = (struct db){.system = &world->script.system, .driver = &script_driver};
     world->db.pool = pool_new(&script_driver, &world->script.system);
-    world->service = (struct service){.config = &world->config, .dbs = &world->db, .gate = gate_new(10 * MOST)};
+    world->service = (struct service){.config = &world->config, .dbs = &world->db, .gate = gate_new(10 * MOST),
+                                      .traffic = routes_traffic()};
     if (source_open_all(&world->service.sources, &world->config, &world->db, &err) ||
         sink_open_all(&world->service.sinks, &world->config, &world->db, world->service.sources, &err))
         fail_msg("%s", err.text);
@@ -53,6 +55,7 @@ static void end_world(struct world *world)
     assert_int_equal(world->service.streams, 0);
     sink_close_all(world->service.sinks, 1);
     source_close_all(world->service.sources, 1);
+    traffic_free(world->service.traffic);
     gate_free(world->service.gate);
     pool_free(world->db.pool);
 }

@@ -3,18 +3,21 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/monotonic.h"
 #include "config.h"
 #include "http/auth.h"
 #include "http/upload.h"
 #include "ops/metrics.h"
+#include "ops/ready.h"
 #include "ops/status.h"
 
 enum { FIRST_BLOCK = 65536 };
 
 struct route {
-    const char *path; /* one that ends with "/" takes a name behind it */
+    const char *pattern; /* "{" ends what the path must begin with: what follows is a name */
     const char *methods;
     bool open;                                /* needs no authentication */
+    bool watches;                             /* answers also while the service shuts down */
     void (*begin)(struct exchange *exchange); /* takes bodies; NULL: nobody wants one */
     void (*answer)(struct exchange *exchange);
 };
@@ -178,7 +181,7 @@ static void get_ready(struct exchange *exchange)
     size_t asked;
     reply_json(&exchange->reply);
     bool known = auth_allows(&service->config->listen, exchange->request.authorization);
-    size_t ready = status_ready(service->config, service->dbs, only, known, &exchange->reply.body, &asked);
+    size_t ready = ready_write(service->config, service->dbs, only, known, &exchange->reply.body, &asked);
     bool draining = atomic_load(&service->draining);
     if (only && !asked)
         reply_problem(&exchange->reply, 404, "there is no such system", NULL, NULL);
@@ -186,32 +189,67 @@ static void get_ready(struct exchange *exchange)
         exchange->reply.status = (ready || !asked) && !draining ? 200 : 503;
 }
 
-/* routing */
+/* watching */
+
+static struct observed observe(struct service *service)
+{
+    return (struct observed){
+        .config = service->config,
+        .dbs = service->dbs,
+        .sources = service->sources,
+        .sinks = service->sinks,
+        .gate = service->gate,
+        .traffic = service->traffic,
+        .started = service->started,
+        .at_work = atomic_load(&service->streams),
+        .draining = atomic_load(&service->draining),
+    };
+}
 
 static void get_metrics(struct exchange *exchange)
 {
-    const struct service *service = exchange->service;
+    const struct observed observed = observe(exchange->service);
     reply_json(&exchange->reply);
     exchange->reply.type = "text/plain; version=0.0.4; charset=utf-8";
-    metrics_write(service->config, service->sources, &exchange->reply.body);
+    metrics_write(&observed, &exchange->reply.body);
 }
 
+static void get_status(struct exchange *exchange)
+{
+    const struct observed observed = observe(exchange->service);
+    reply_json(&exchange->reply);
+    status_write(&observed, &exchange->reply.body);
+}
+
+/* routing */
+
 static const struct route routes[] = {
-    {"/sources/", "GET, HEAD", false, NULL, get_source},
-    {"/sources", "GET, HEAD", false, NULL, get_sources},
-    {"/sinks/", "POST", false, upload_begin, upload_answer},
-    {"/sinks", "GET, HEAD", false, NULL, get_sinks},
-    {"/metrics", "GET, HEAD", false, NULL, get_metrics},
-    {"/health", "GET, HEAD", true, NULL, get_health},
-    {"/ready", "GET, HEAD", true, NULL, get_ready},
+    {"/sources/{name}", "GET, HEAD", false, false, NULL, get_source},
+    {"/sources", "GET, HEAD", false, false, NULL, get_sources},
+    {"/sinks/{name}", "POST", false, false, upload_begin, upload_answer},
+    {"/sinks", "GET, HEAD", false, false, NULL, get_sinks},
+    {"/metrics", "GET, HEAD", false, true, NULL, get_metrics},
+    {"/status", "GET, HEAD", false, true, NULL, get_status},
+    {"/health", "GET, HEAD", true, true, NULL, get_health},
+    {"/ready", "GET, HEAD", true, true, NULL, get_ready},
 };
+
+enum { ROUTES = sizeof routes / sizeof *routes };
+
+struct traffic *routes_traffic(void)
+{
+    const char *patterns[ROUTES];
+    for (size_t i = 0; i < ROUTES; i++)
+        patterns[i] = routes[i].pattern;
+    return traffic_new(patterns, ROUTES);
+}
 
 static const struct route *find_route(const char *path, const char **name)
 {
-    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
-        size_t len = strlen(routes[i].path);
-        bool named = routes[i].path[len - 1] == '/';
-        if (named ? strncmp(path, routes[i].path, len) == 0 && path[len] : strcmp(path, routes[i].path) == 0) {
+    for (size_t i = 0; i < ROUTES; i++) {
+        const char *pattern = routes[i].pattern;
+        size_t len = strcspn(pattern, "{");
+        if (pattern[len] ? strncmp(path, pattern, len) == 0 && path[len] : strcmp(path, pattern) == 0) {
             *name = path + len;
             return &routes[i];
         }
@@ -234,6 +272,7 @@ static void find_answerer(struct exchange *exchange)
     struct reply *reply = &exchange->reply;
     const struct route *found = find_route(exchange->query.path, &exchange->name);
     const struct config_listen *listen = &exchange->service->config->listen;
+    exchange->found = found;
     if (!(found && found->open) && !auth_allows(listen, request->authorization)) {
         reply_problem(reply, 401, "the request carries no valid credentials", NULL, NULL);
         log_warning("http", "answered 401: a request carries no valid credentials");
@@ -243,7 +282,7 @@ static void find_answerer(struct exchange *exchange)
     } else if (!has_method(found->methods, request->method)) {
         reply_problem(reply, 405, "this path does not take this method", NULL, NULL);
         reply->allow = found->methods;
-    } else if (atomic_load(&exchange->service->draining) && !found->open) {
+    } else if (atomic_load(&exchange->service->draining) && !found->watches) {
         reply_problem(reply, 503, "the service is shutting down", NULL, NULL);
     } else {
         exchange->route = found;
@@ -256,6 +295,7 @@ bool routes_begin(struct exchange *exchange)
     struct reply *reply = &exchange->reply;
     struct err err = {0};
     reply->type = "application/json";
+    exchange->began = monotonic_seconds();
     if (request->ambiguous)
         reply_problem(reply, 400, "the request tells the length of its body in more than one way", NULL, NULL);
     else if (query_parse(&exchange->query, request->uri, exchange->arena, &err))
@@ -286,9 +326,19 @@ void routes_answer(struct exchange *exchange)
         exchange->route->answer(exchange);
 }
 
+static void count_request(const struct exchange *exchange)
+{
+    size_t route = exchange->found ? (size_t)(exchange->found - routes) : SIZE_MAX;
+    unsigned status = exchange->reply.abandoned ? 0 : exchange->reply.status;
+    if (exchange->began > 0)
+        traffic_note(exchange->service->traffic, route, exchange->request.method, status,
+                     monotonic_seconds() - exchange->began);
+}
+
 void routes_finish(struct exchange *exchange, const char *why)
 {
     struct reply *reply = &exchange->reply;
+    count_request(exchange);
     push_close(exchange->push, NULL, why);
     exchange->push = NULL;
     pull_close(reply->pull, why);

@@ -16,6 +16,7 @@
 
 struct db;
 struct route;
+struct traffic;
 
 /* Everything the service serves. */
 struct service {
@@ -24,6 +25,8 @@ struct service {
     struct source **sources;
     struct sink **sinks;
     struct gate *gate;   /* what all bodies together may hold */
+    struct traffic *traffic; /* counts requests */
+    int64_t started;     /* microseconds since 1970 */
     atomic_uint streams; /* pulls and pushes at work, a push from its head on */
     atomic_bool draining;
 };
@@ -51,12 +54,17 @@ struct exchange {
 
     /* the routes' own */
     struct query query;
-    const struct route *route;
+    const struct route *found; /* of the path */
+    const struct route *route; /* the same, if it may answer */
     const char *name;    /* the last part of the path, where the route has one */
+    double began;        /* monotonic seconds; 0: not yet */
     struct push *push;   /* takes the body; NULL: nobody does */
     uint64_t received;   /* bytes of the body */
     bool counted;        /* among the service's streams */
 };
+
+/* Counts the requests of each path. NULL when there is no memory. */
+struct traffic *routes_traffic(void);
 
 /* Looks at a request's head: may it be, who answers it, who takes its body? Returns whether the body is to be
  * read: then all of it is to be fed, also when the answer is known already, since a client that still sends does

@@ -1,12 +1,11 @@
-/* What the service counts, in the text format that Prometheus reads. */
+/* What the service counts, in the text format that Prometheus reads. docs/monitoring.md lists it. */
 #ifndef OPS_METRICS_H
 #define OPS_METRICS_H
 
 #include "base/buf.h"
-#include "config/config.h"
-#include "pull/source.h"
+#include "ops/observed.h"
 
 /* Appends all metrics. Asks no database and waits for nobody. */
-void metrics_write(const struct config *config, struct source *const *sources, struct buf *out);
+void metrics_write(const struct observed *observed, struct buf *out);
 
 #endif

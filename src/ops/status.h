@@ -1,19 +1,11 @@
-/* What the service says about itself, as JSON. */
+/* What the service has done and is doing, as JSON for people and programs that look after it. */
 #ifndef OPS_STATUS_H
 #define OPS_STATUS_H
 
-#include <stdbool.h>
-
 #include "base/buf.h"
-#include "config/config.h"
-#include "db/db.h"
+#include "ops/observed.h"
 
-/* Appends {"crm":{"ready":true},"shop":{"ready":false,"detail":"..."}}, of one system if only is not
- * NULL, and the details only if asked for, since they name hosts and roles.
- * Each is asked on a connection of its own, so that streams and pools are not waited for, for two seconds at
- * most; by one at a time, whose answer others share. Returns the number that answered; *asked is how many
- * there were. Blocks. */
-size_t status_ready(const struct config *config, struct db *dbs, const char *only, bool details, struct buf *out,
-                    size_t *asked);
+/* Appends one object; docs/monitoring.md has its members. Asks no database and waits for nobody. */
+void status_write(const struct observed *observed, struct buf *out);
 
 #endif

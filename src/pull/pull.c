@@ -46,6 +46,7 @@ struct pull {
     struct buf spill;  /* the entity that did not fit the last block */
     size_t spilled;    /* how much of it is sent */
     uint64_t entities, bytes;
+    uint64_t entities_told, bytes_told; /* to the source, which counts them */
     double started;
 };
 
@@ -330,7 +331,7 @@ int pull_open(struct pull **out, struct source *source, const struct pull_reques
     pull->started = monotonic_seconds();
     if (begin_again(pull, request, err)) {
         blame_cancel(pull, err);
-        source_count(source, true, 0, 0);
+        source_count(source, true, monotonic_seconds() - pull->started);
         pull_free(pull);
         return -1;
     }
@@ -648,6 +649,13 @@ static int broken(struct pull *pull, struct err *err)
     return -1;
 }
 
+static void tell_progress(struct pull *pull)
+{
+    source_progress(pull->source, pull->entities - pull->entities_told, pull->bytes - pull->bytes_told);
+    pull->entities_told = pull->entities;
+    pull->bytes_told = pull->bytes;
+}
+
 ssize_t pull_read(struct pull *pull, char *block, size_t size, struct err *err)
 {
     if (pull->failure.code)
@@ -669,6 +677,7 @@ ssize_t pull_read(struct pull *pull, char *block, size_t size, struct err *err)
             len = take_spill(pull, block, size);
     }
     pull->bytes += len;
+    tell_progress(pull);
     return (ssize_t)len;
 }
 
@@ -699,6 +708,7 @@ void pull_close(struct pull *pull, const char *why)
         return;
     release(pull, NULL);
     log_end(pull, why);
-    source_count(pull->source, why || !pull->closed, pull->entities, pull->bytes);
+    tell_progress(pull); /* what a block that broke had */
+    source_count(pull->source, why || !pull->closed, monotonic_seconds() - pull->started);
     pull_free(pull);
 }

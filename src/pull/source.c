@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "base/monotonic.h"
+#include "base/wall.h"
 #include "db/relation.h"
 
 struct source {
@@ -431,14 +431,22 @@ const char *source_title(const struct source *source)
     return source->title;
 }
 
-void source_count(struct source *source, bool failed, uint64_t entities, uint64_t bytes)
+void source_progress(struct source *source, uint64_t entities, uint64_t bytes)
+{
+    pthread_mutex_lock(&source->mutex);
+    source->counts.entities += entities;
+    source->counts.bytes += bytes;
+    minutes_add(&source->counts.minutes, wall_microseconds(), entities);
+    pthread_mutex_unlock(&source->mutex);
+}
+
+void source_count(struct source *source, bool failed, double seconds)
 {
     pthread_mutex_lock(&source->mutex);
     source->counts.pulls++;
     source->counts.failures += failed;
-    source->counts.entities += entities;
-    source->counts.bytes += bytes;
-    source->counts.last = time(NULL);
+    source->counts.last = wall_microseconds();
+    histogram_add(&source->counts.durations, seconds);
     pthread_mutex_unlock(&source->mutex);
 }
 

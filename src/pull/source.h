@@ -9,6 +9,8 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/histogram.h"
+#include "base/minutes.h"
 #include "config/config.h"
 #include "db/db.h"
 #include "db/described.h"
@@ -60,10 +62,12 @@ void source_hash(const struct shape *shape, const char *properties, size_t len, 
  * not sent. */
 size_t source_property(const struct source *source, const struct shape *shape, const char *name);
 
-/* Counts for /status. */
+/* Counts for /status and /metrics. */
 struct source_counts {
     uint64_t pulls, failures, entities, bytes;
-    time_t last; /* seconds since 1970 of the last pull's end; 0: none yet */
+    int64_t last; /* when the last pull ended, in microseconds since 1970; 0: none did yet */
+    struct histogram durations;
+    struct minutes minutes; /* entities */
 };
 struct source_horizon {
     bool asked;       /* at least once */
@@ -75,7 +79,10 @@ struct source_horizon {
 void source_note_horizon(struct source *source, const struct horizon *horizon, double lag);
 void source_horizon(struct source *source, struct source_horizon *horizon);
 
-void source_count(struct source *source, bool failed, uint64_t entities, uint64_t bytes);
+/* While a pull goes on, block by block: what more it made. */
+void source_progress(struct source *source, uint64_t entities, uint64_t bytes);
+/* A pull ended. */
+void source_count(struct source *source, bool failed, double seconds);
 void source_counts(struct source *source, struct source_counts *counts);
 
 #endif

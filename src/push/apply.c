@@ -6,8 +6,6 @@
 #include "entity/json_write.h"
 #include "push/piece.h"
 
-enum { CONFLICTS_LISTED = 100 };
-
 /* While the database looks for the rows of one chunk, the next is made ready. */
 struct work {
     struct apply *apply;
@@ -263,9 +261,11 @@ static void put_expected(struct buf *out, const struct item *version)
 static void list_conflict(struct apply *apply, const struct piece *piece)
 {
     struct buf *out = &apply->conflict_list;
-    if (++apply->tally.conflicts > CONFLICTS_LISTED)
+    if (++apply->tally.conflicts > APPLY_LISTED)
         return;
-    buf_puts(out, out->len ? ",{\"_id\":" : "{\"_id\":");
+    buf_puts(out, out->len ? "," : "");
+    apply->listed[apply->tally.conflicts - 1] = (struct apply_conflict){out->len, piece->reason};
+    buf_puts(out, "{\"_id\":");
     json_write_string(out, piece->taken.id, piece->taken.id_len);
     buf_printf(out, ",\"reason\":\"%s\"", piece->reason);
     if (piece->taken.version.kind != ITEM_NULL)

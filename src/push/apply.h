@@ -10,6 +10,14 @@ struct tally {
     uint64_t inserted, updated, unchanged, deleted, conflicts;
 };
 
+enum { APPLY_LISTED = 100 };
+
+/* A conflict that is listed: where in the list it begins. */
+struct apply_conflict {
+    size_t at;
+    const char *reason;
+};
+
 struct apply {
     /* set by the caller */
     struct rows *rows;
@@ -25,7 +33,8 @@ struct apply {
 
     /* what came of it */
     struct tally tally;
-    struct buf conflict_list; /* JSON objects with commas between, at most 100 */
+    struct buf conflict_list; /* JSON objects with commas between, at most APPLY_LISTED */
+    struct apply_conflict listed[APPLY_LISTED];
     struct buf seen;          /* "[...": the keys that came, without the closing bracket */
     uint64_t seen_count;
     bool must_write;          /* look: something differs */

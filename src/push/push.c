@@ -81,6 +81,7 @@ int push_open(struct push **out, struct sink *sink, const struct push_request *r
     *out = push;
     return 0;
 failed:
+    ledger_add(sink_ledger(sink), &(struct ledger_push){.seconds = monotonic_seconds() - push->started});
     push_free(push);
     return -1;
 }
@@ -458,24 +459,48 @@ static void log_end(const struct push *push, const struct err *failure, const ch
                     failure ? failure->hint : "");
 }
 
-void push_close(struct push *push, const struct err *failure, const char *why)
+/* Also of a push that was refused for its conflicts. */
+static void note_conflicts(const struct push *push)
 {
-    if (!push)
-        return;
+    const struct apply *apply = &push->apply;
+    const struct buf *list = &apply->conflict_list;
+    size_t count = apply->tally.conflicts < APPLY_LISTED ? (size_t)apply->tally.conflicts : APPLY_LISTED;
+    for (size_t i = count < LEDGER_CONFLICTS ? 0 : count - LEDGER_CONFLICTS; i < count; i++) {
+        size_t end = i + 1 < count ? apply->listed[i + 1].at - 1 : list->len;
+        ledger_add_conflict(sink_ledger(push->sink), list->data + apply->listed[i].at, end - apply->listed[i].at,
+                            apply->listed[i].reason);
+    }
+}
+
+static void note_end(const struct push *push, const struct err *failure)
+{
+    struct ledger *ledger = sink_ledger(push->sink);
     const struct tally *tally = &push->tally;
-    const struct sink_counts counts = {
-        .pushes = 1,
-        .failures = !push->applied,
+    bool refused = failure && failure->code == ERR_CONFLICT;
+    const struct ledger_push ended = {
+        .applied = push->applied,
         .entities = intake_count(push->intake),
         .bytes = intake_bytes(push->intake),
         .inserted = tally->inserted,
         .updated = tally->updated,
         .unchanged = tally->unchanged,
         .deleted = tally->deleted,
-        .conflicts = tally->conflicts,
+        .conflicts = refused ? push->apply.tally.conflicts : tally->conflicts,
+        .seconds = monotonic_seconds() - push->started,
     };
+    ledger_add(ledger, &ended);
+    if (refused || (push->applied && !push->repeated))
+        note_conflicts(push);
+    if (push->applied && push->sequence.full && (!push->repeated || push->sequence.last))
+        ledger_add_sync(ledger, push->sequence.chained ? push->sequence.sequence_id : NULL, push->sequence.last);
+}
+
+void push_close(struct push *push, const struct err *failure, const char *why)
+{
+    if (!push)
+        return;
     log_end(push, failure, why);
-    sink_count(push->sink, &counts);
+    note_end(push, failure);
     give_conn(push, NULL);
     sink_give(push->shape);
     buf_free(&push->apply.conflict_list);

@@ -23,8 +23,8 @@ struct sink {
     char *title;
     struct zone *zone;
     struct followed followed;
+    struct ledger ledger;
     pthread_mutex_t mutex; /* of what follows */
-    struct sink_counts counts;
     struct words unknown; /* properties that are known to have no column */
     struct words kept;    /* columns that a trigger keeps */
 };
@@ -500,6 +500,7 @@ static void sink_close(struct sink *sink)
     followed_destroy(&sink->followed);
     zone_close(sink->zone);
     pthread_mutex_destroy(&sink->mutex);
+    ledger_destroy(&sink->ledger);
     words_free(&sink->unknown);
     words_free(&sink->kept);
     free(sink->title);
@@ -520,6 +521,7 @@ static struct sink *sink_open(const struct config_sink *config, struct db *db, s
     sink->db = db;
     followed_init(&sink->followed, sink->title);
     pthread_mutex_init(&sink->mutex, NULL);
+    ledger_init(&sink->ledger);
     if (strcmp(db->system->timezone, "UTC") != 0 && zone_open(&sink->zone, db->system->timezone, err)) {
         sink_close(sink);
         return NULL;
@@ -572,26 +574,7 @@ const char *sink_title(const struct sink *sink)
     return sink->title;
 }
 
-void sink_count(struct sink *sink, const struct sink_counts *more)
+struct ledger *sink_ledger(struct sink *sink)
 {
-    struct sink_counts *counts = &sink->counts;
-    pthread_mutex_lock(&sink->mutex);
-    counts->pushes += more->pushes;
-    counts->failures += more->failures;
-    counts->entities += more->entities;
-    counts->bytes += more->bytes;
-    counts->inserted += more->inserted;
-    counts->updated += more->updated;
-    counts->unchanged += more->unchanged;
-    counts->deleted += more->deleted;
-    counts->conflicts += more->conflicts;
-    counts->last = time(NULL);
-    pthread_mutex_unlock(&sink->mutex);
-}
-
-void sink_counts(struct sink *sink, struct sink_counts *counts)
-{
-    pthread_mutex_lock(&sink->mutex);
-    *counts = sink->counts;
-    pthread_mutex_unlock(&sink->mutex);
+    return &sink->ledger;
 }

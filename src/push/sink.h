@@ -5,7 +5,6 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
-#include <time.h>
 
 #include "config/config.h"
 #include "db/db.h"
@@ -13,6 +12,7 @@
 #include "entity/accept.h"
 #include "entity/entity.h"
 #include "pull/source.h"
+#include "push/ledger.h"
 
 /* A column that entities have values for. */
 struct taker {
@@ -74,13 +74,7 @@ bool sink_is_news(struct sink *sink, const char *name);
 void sink_keep(struct sink *sink, const char *column);
 bool sink_keeps(struct sink *sink, const char *column);
 
-/* Counts for /status. */
-struct sink_counts {
-    uint64_t pushes, failures, entities, bytes;
-    uint64_t inserted, updated, unchanged, deleted, conflicts;
-    time_t last; /* seconds since 1970 of the last push's end; 0: none yet */
-};
-void sink_count(struct sink *sink, const struct sink_counts *more);
-void sink_counts(struct sink *sink, struct sink_counts *counts);
+/* What became of its pushes. */
+struct ledger *sink_ledger(struct sink *sink);
 
 #endif

@@ -264,10 +264,6 @@ def test_metrics_tell_the_lag(any_db, service):
     assert 0 <= lag_of(running) < 30
     running.pull("others")
     assert lag_of(running, "others") is None
-    answer = running.get("/metrics")
-    assert answer.headers.get_content_type() == "text/plain"
-    for line in answer.body.decode().splitlines():
-        assert line.startswith(("# HELP sesam_sql_", "# TYPE sesam_sql_", "sesam_sql_")), line
 
 
 def test_log_says_how_far_behind_the_horizon_is(any_db, service):
