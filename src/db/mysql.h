@@ -288,6 +288,8 @@ int mydb_each_part(const char *seen, size_t len, size_t most, struct err *err,
                    int (*add)(void *arg, const char *part, size_t part_len, struct err *err), void *arg);
 /* Appends the schema of the target, quoted, and a point. */
 void mydb_put_schema(struct buf *out, const struct target *target);
+/* Appends `schema`.*, as it stands in a grant on all tables of the target's schema. */
+void mydb_put_all(struct buf *out, const struct target *target);
 
 /* Makes a sink's table, see driver.h. */
 int mydb_create_sql(struct conn *conn, const struct config_sink *sink, struct buf *sql, struct err *err);

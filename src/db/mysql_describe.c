@@ -64,9 +64,11 @@ static int table_missing(struct mydb_describing *d)
     for (MYSQL_ROW row; rows && (row = mysql_fetch_row(rows));)
         nearest_offer(&nearest, row[0]);
     if (nearest_found(&nearest))
-        err_hint(d->err, "did you mean '%s'?", nearest_found(&nearest));
+        err_hint(d->err, "did you mean '%s'? a table on which the role has no right is not there for it",
+                 nearest_found(&nearest));
     else
-        err_hint(d->err, "a table that the role may not see is not there for it; other schemas need 'schema'");
+        err_hint(d->err, "a table on which the role has no right is not there for it: GRANT SELECT on it; other schemas"
+                           " need 'schema'");
     if (rows)
         mysql_free_result(rows);
     return -1;

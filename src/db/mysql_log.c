@@ -204,6 +204,9 @@ static int find_log(struct mydb_describing *d, const struct relation *table, str
                                (const char *const[]){logged->schema, name});
     MYSQL_ROW row = rows ? mysql_fetch_row(rows) : NULL;
     log->exists = row && strcmp(row[0], "2") == 0;
+    if (!log->exists)
+        log->fault = arena_printf(d->arena, "or the role may not see it: GRANT SELECT ON %s, and ON %s, to it", log->list,
+                                  log->from);
     if (rows)
         mysql_free_result(rows);
     return rows ? 0 : -1;

@@ -160,17 +160,127 @@ static int ask_tables(struct conn *conn, const char *schema, bool *there, struct
     return failed;
 }
 
+enum { STATE_TABLES = 3 };
+static const char *const state_tables[STATE_TABLES] = {"sesam_sql_sync", "sesam_sql_request", "sesam_sql_retired"};
+
+/* What the state's tables are asked for. None of it is done. */
+static const struct {
+    const char *right, *before, *behind;
+} state_rights[] = {{"SELECT", "SELECT 1 FROM ", " LIMIT 0"},
+                    {"INSERT", "EXPLAIN INSERT INTO ", " (target) VALUES ('')"},
+                    {"UPDATE", "EXPLAIN UPDATE ", " SET target = '' WHERE 1 = 0"},
+                    {"DELETE", "EXPLAIN DELETE FROM ", " WHERE 1 = 0"}};
+
+/* 1, 0 or -1. table has its schema before it. */
+static int may_on_state(struct conn *conn, const char *table, size_t right, struct err *err)
+{
+    struct buf sql = {0};
+    buf_printf(&sql, "%s%s%s", state_rights[right].before, table, state_rights[right].behind);
+    int may = may_run(conn, &sql, err);
+    buf_free(&sql);
+    return may;
+}
+
+static int probe_table(struct conn *conn, const char *table, struct buf *mend, struct err *err)
+{
+    char missing[64] = "";
+    for (size_t i = 0; i < sizeof state_rights / sizeof *state_rights; i++) {
+        int may = may_on_state(conn, table, i, err);
+        if (may < 0)
+            return -1;
+        size_t len = strlen(missing);
+        if (!may)
+            snprintf(missing + len, sizeof missing - len, "%s%s", len ? ", " : "", state_rights[i].right);
+    }
+    return *missing ? put_grant(conn, missing, table, mend, err) : 0;
+}
+
+/* The end of a full sync makes a table that only its session sees; whether the role may is known by making one. */
+static int probe_temporary(struct conn *conn, const struct target *target, const char *schema, struct buf *mend,
+                           struct err *err)
+{
+    struct buf make = {0}, drop = {0}, all = {0};
+    struct err own = {0};
+    int failed = -1;
+    buf_printf(&make, "CREATE TEMPORARY TABLE %ssesam_sql_check (k INT)", schema);
+    buf_printf(&drop, "DROP TEMPORARY TABLE %ssesam_sql_check", schema);
+    mydb_put_all(&all, target);
+    if (!buf_text(&make) || !buf_text(&drop) || !buf_text(&all))
+        err_memory(err);
+    else if (mydb_run(conn, make.data, what, &own) == 0)
+        failed = mydb_run(conn, drop.data, what, err);
+    else if (is_right(mysql_errno(conn->mysql)))
+        failed = put_grant(conn, "CREATE TEMPORARY TABLES", all.data, mend, err);
+    else
+        err_set(err, own.code, "%s", own.text);
+    buf_free(&make);
+    buf_free(&drop);
+    buf_free(&all);
+    return failed;
+}
+
+static int probe_tables(struct conn *conn, const char *schema, struct buf *mend, struct err *err)
+{
+    int failed = 0;
+    for (size_t i = 0; i < STATE_TABLES && !failed; i++) {
+        struct buf table = {0};
+        buf_printf(&table, "%s%s", schema, state_tables[i]);
+        failed = buf_text(&table) ? probe_table(conn, table.data, mend, err) : err_memory(err);
+        buf_free(&table);
+    }
+    return failed;
+}
+
+/* Rights on tables that are not there, as far as the role sees: it makes them by itself where it may, and can only use
+ * what it made where it has the rights beforehand. */
+static int probe_absent(struct conn *conn, const char *schema, struct tables *tables, struct err *err)
+{
+    struct buf sql = {0};
+    struct err ignored = {0};
+    char nothing[8];
+    buf_printf(&sql, "SELECT 1 FROM %ssesam_sql_sync LIMIT 0", schema);
+    int failed = buf_text(&sql) ? 0 : err_memory(err);
+    bool denied = !failed && ask(conn, sql.data, nothing, sizeof nothing, &ignored) && is_right(mysql_errno(conn->mysql));
+    for (size_t i = 0; i < STATE_TABLES && denied && !failed; i++) {
+        buf_reset(&sql);
+        buf_printf(&sql, "%s%s", schema, state_tables[i]);
+        failed = buf_text(&sql) ? put_grant(conn, "CREATE, SELECT, INSERT, UPDATE, DELETE", sql.data, &tables->mend, err)
+                                : err_memory(err);
+    }
+    if (denied)
+        tables->may = MAY_NOT;
+    buf_free(&sql);
+    return failed;
+}
+
+static int probe_state(struct conn *conn, const struct target *target, struct tables *tables, struct err *err)
+{
+    struct buf schema = {0};
+    mydb_put_schema(&schema, target);
+    const char *name = buf_text(&schema);
+    int failed = name ? mydb_begin(conn, true, conn->system->pool_timeout, err) : err_memory(err);
+    if (!failed) {
+        failed = tables->there ? probe_tables(conn, name, &tables->mend, err) : probe_absent(conn, name, tables, err);
+        failed = failed || probe_temporary(conn, target, name, &tables->mend, err);
+        if (mydb_rollback(conn))
+            failed = err_set(err, ERR_LOST, "%s", what);
+    }
+    if (tables->mend.len)
+        tables->may = MAY_NOT;
+    buf_free(&schema);
+    return failed;
+}
+
 int mydb_tables(struct conn *conn, const struct config_sink *sink, const struct target *target,
                 struct tables *tables, struct err *err)
 {
     struct buf schema = {0};
-    (void)target;
     mydb_thread();
     int failed = put_schema(conn, &schema, sink, err);
     if (!failed && !buf_text(&schema))
         failed = err_memory(err);
     failed = failed || ask_tables(conn, schema.data, &tables->there, err) ||
-             ask_right(conn, schema.data, &tables->may, err);
+             ask_right(conn, schema.data, &tables->may, err) || (target && probe_state(conn, target, tables, err));
     buf_free(&schema);
     return failed ? -1 : 0;
 }

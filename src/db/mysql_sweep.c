@@ -109,7 +109,7 @@ static int drop(const struct sweeping *s, const char *name)
 static int create(const struct sweeping *s, const char *name)
 {
     struct mydb_statement statement;
-    struct buf schema = {0};
+    struct buf all = {0};
     start(s, &statement);
     buf_puts(&statement.sql, "CREATE TEMPORARY TABLE ");
     put_temporary(s, &statement.sql, name);
@@ -123,12 +123,12 @@ static int create(const struct sweeping *s, const char *name)
     buf_printf(&statement.sql, " FROM %s AS t LIMIT 0", s->target->relation->from);
     if (finish(s, &statement, NULL) == 0)
         return 0;
-    mydb_put_schema(&schema, s->target);
-    if (s->err->code == ERR_DATABASE && buf_text(&schema)) {
+    mydb_put_all(&all, s->target);
+    if (s->err->code == ERR_DATABASE && buf_text(&all)) {
         s->err->hint[0] = '\0';
-        err_hint(s->err, "GRANT CREATE TEMPORARY TABLES ON %s* TO the role", schema.data);
+        err_hint(s->err, "GRANT CREATE TEMPORARY TABLES ON %s TO the role", all.data);
     }
-    buf_free(&schema);
+    buf_free(&all);
     return -1;
 }
 

@@ -22,6 +22,21 @@ void mydb_put_schema(struct buf *out, const struct target *target)
     buf_putc(out, '.');
 }
 
+/* There, _ and % stand for other characters; written so they stand for themselves. */
+void mydb_put_all(struct buf *out, const struct target *target)
+{
+    struct buf schema = {0};
+    mydb_put_schema(&schema, target);
+    for (size_t i = 0; i < schema.len; i++) {
+        if (strchr("_%\\", schema.data[i]))
+            buf_putc(out, '\\');
+        buf_putc(out, schema.data[i]);
+    }
+    buf_putc(out, '*');
+    out->failed = out->failed || buf_failed(&schema);
+    buf_free(&schema);
+}
+
 /* statements */
 
 /* Each % of the text is the schema and its point. */
@@ -145,10 +160,29 @@ static uint64_t number_of(const char *text)
     return text ? strtoull(text, NULL, 10) : 0;
 }
 
-/* To a role without any right on a table it makes no difference whether that exists. */
-static bool is_absent(unsigned number)
+/* Whether the role has any right on the state's first table, or nobody knows. */
+static bool is_seen(struct conn *conn, const struct target *target)
 {
-    return number == NO_SUCH_TABLE || number == DENIED;
+    struct buf sql = {0};
+    MYSQL_RES *rows = NULL;
+    buf_puts(&sql, "SHOW TABLES FROM ");
+    mydb_put_schema(&sql, target);
+    sql.len -= sql.len ? 1 : 0;
+    buf_puts(&sql, " LIKE 'sesam\\_sql\\_sync'");
+    if (buf_text(&sql) && mydb_run(conn, sql.data, "cannot look for the state of full syncs", NULL) == 0)
+        rows = mysql_store_result(conn->mysql);
+    bool seen = !rows || mysql_num_rows(rows) > 0;
+    if (rows)
+        mysql_free_result(rows);
+    buf_free(&sql);
+    return seen;
+}
+
+/* To a role without any right on a table it makes no difference whether that exists: it began no full sync. One that
+ * has some right, but may not read it, must not take a sync that is open for none. */
+static bool is_absent(struct conn *conn, const struct target *target, unsigned number)
+{
+    return number == NO_SUCH_TABLE || (number == DENIED && !is_seen(conn, target));
 }
 
 /* making the tables */
@@ -168,6 +202,14 @@ static int tables_missing(const struct target *target, struct err *err)
         name ? name : "?", name ? name : "?");
     buf_free(&schema);
     return -1;
+}
+
+static int state_failed(struct conn *conn, const struct target *target, unsigned number, const struct err *own,
+                        struct err *err)
+{
+    conn->doomed = true;
+    err_set(err, own->code, "%s", own->text);
+    return number == DENIED ? tables_missing(target, err) : err_hint(err, "%s", own->hint);
 }
 
 /* 1: all of them are there, 0: one is not, or -1. */
@@ -310,7 +352,7 @@ int mydb_sync_lock(struct conn *conn, const struct target *target, bool exclusiv
     struct err own = {0};
     unsigned number = 0;
     int got = lock_row(conn, target, exclusive, state, arena, &number, &own);
-    if (got < 0 && is_absent(number))
+    if (got < 0 && is_absent(conn, target, number))
         return 0;
     if (!got && exclusive) {
         if (run(conn, target, "INSERT IGNORE INTO %sesam_sql_sync (target, sink) VALUES (?, ?)", NULL, NULL,
@@ -318,11 +360,7 @@ int mydb_sync_lock(struct conn *conn, const struct target *target, bool exclusiv
             return -1;
         got = lock_row(conn, target, true, state, arena, &number, &own);
     }
-    if (got >= 0)
-        return 0;
-    conn->doomed = true;
-    err_set(err, own.code, "%s", own.text);
-    return err_hint(err, "%s", own.hint);
+    return got >= 0 ? 0 : state_failed(conn, target, number, &own, err);
 }
 
 int mydb_sync_receipt(struct conn *conn, const struct target *target, const char *sequence_id,
@@ -369,11 +407,7 @@ int mydb_sync_is_over(struct conn *conn, const struct target *target, const char
         got = ask(conn, &statement, about(target, what), 1, fields, statement.arena, &number, &own);
     close_statement(&statement);
     *over = got > 0;
-    if (got >= 0 || is_absent(number))
-        return 0;
-    conn->doomed = true;
-    err_set(err, own.code, "%s", own.text);
-    return err_hint(err, "%s", own.hint);
+    return got >= 0 || is_absent(conn, target, number) ? 0 : state_failed(conn, target, number, &own, err);
 }
 
 /* changing it */

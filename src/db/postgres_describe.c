@@ -21,6 +21,31 @@ struct describing {
 
 /* tables */
 
+/* The catalogue shows it to everybody; but to a role without USAGE on its schema that is as if it were not in the
+ * search path. */
+static bool is_hidden(struct describing *d)
+{
+    static const char sql[] = "SELECT n.nspname, pg_catalog.format('GRANT USAGE ON SCHEMA %I TO %I', n.nspname, current_user)"
+                              " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+                              " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname = $2"
+                              " AND CASE WHEN $1::text IS NOT NULL THEN n.nspname = $1 ELSE EXISTS (SELECT FROM"
+                              " pg_catalog.unnest(pg_catalog.string_to_array(pg_catalog.current_setting('search_path'), ',')) p"
+                              " WHERE pg_catalog.btrim(p) IN (pg_catalog.quote_ident(n.nspname), '\"' || n.nspname || '\"')"
+                              " OR (pg_catalog.btrim(p) = '\"$user\"' AND n.nspname = current_user)) END"
+                              " AND NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE') LIMIT 1";
+    struct err ignored = {0};
+    PGresult *result = postgres_query(d->conn, sql, 2, (const char *const[]){d->subject->schema, d->subject->table},
+                                      "cannot look for the schema", &ignored);
+    bool hidden = result && PQntuples(result) == 1;
+    if (hidden) {
+        err_set(d->err, ERR_DATABASE, "table '%s' is not there for the role, which lacks USAGE on the schema '%s'",
+                d->subject->table, PQgetvalue(result, 0, 0));
+        err_hint(d->err, "%s", PQgetvalue(result, 0, 1));
+    }
+    PQclear(result);
+    return hidden;
+}
+
 static int table_missing(struct describing *d)
 {
     static const char names[] = "SELECT c.relname, n.nspname FROM pg_catalog.pg_class c"
@@ -30,6 +55,8 @@ static int table_missing(struct describing *d)
     const struct subject *subject = d->subject;
     struct err ignored = {0};
     struct nearest nearest;
+    if (is_hidden(d))
+        return -1;
     err_set(d->err, ERR_CHANGED, "table '%s%s%s' does not exist", subject->schema ? subject->schema : "",
             subject->schema ? "." : "", subject->table);
     PGresult *tables = postgres_query(d->conn, names, 0, NULL, "cannot look for tables", &ignored);

@@ -24,7 +24,8 @@ static const struct verdict verdicts[] = {
     {"3D", ERR_DATABASE, "check the database's name in the system"},
     {"3F000", ERR_CHANGED, "look for the schema's name in the configuration"},
     {"40", ERR_RACE, NULL},
-    {"42501", ERR_DATABASE, "grant the role of this system SELECT, INSERT, UPDATE and DELETE on the sink's table"},
+    {"42501", ERR_DATABASE, "grant the role of this system SELECT, INSERT, UPDATE and DELETE on the sink's table,"
+                            " and USAGE on its schema and on the sequences of its columns"},
     {"42P01", ERR_CHANGED, "look for the table's name and schema in the configuration"},
     {"42703", ERR_CHANGED, "look for the column's name in the configuration"},
     {"42804", ERR_CHANGED, NULL},

@@ -153,7 +153,8 @@ int changelog_describe(struct changelog *changelog, const struct driver *driver,
     if (changelog_find(log, driver, conn, table, arena, err))
         return -1;
     if (!log->exists) {
-        err_set(err, ERR_DATABASE, "%s has no change log", table->title);
+        err_set(err, ERR_DATABASE, "%s has no change log%s%s", table->title, log->fault ? ", " : "",
+                log->fault ? log->fault : "");
         return need_ddl(driver, table, err);
     }
     if (log->fault) {

@@ -6,10 +6,14 @@ import pytest
 
 from clients import apply
 from conftest import create
-from pushing import sinks_of
+from pushing import Sync, sinks_of
 
 TABLE = "id integer not null primary key, name {text}, version bigint not null, changed {datetime}"
 ALL = "select, insert, update, delete"
+# What a role needs to make the tables of full syncs by itself, and to use them.
+MAKING = {"postgresql": ["create on schema public"],
+          "mysql": [*(f"create, {ALL} on service_test.sesam_sql_{table}" for table in ("sync", "request", "retired")),
+                    "create temporary tables on service_test.*"]}
 
 
 def sql_of(done):
@@ -130,8 +134,7 @@ def config_for(system, **sink):
 def test_missing_right_is_told_with_its_grant(run, server, lacking):
     create(server, "people", TABLE)
     had = ", ".join(right for right in ALL.split(", ") if right != lacking)
-    making = "create on schema public" if server.type == "postgresql" else "create on service_test.*"
-    with role(server, f"{had} on people", making) as system:
+    with role(server, f"{had} on people", *MAKING[server.type]) as system:
         done = run("check", config=config_for(system))
         told = ill(done)
         assert system["password"] not in told
@@ -144,8 +147,7 @@ def test_missing_right_is_told_with_its_grant(run, server, lacking):
 
 def test_right_to_delete_is_not_wanted_where_nothing_is_deleted(run, server):
     create(server, "people", TABLE)
-    making = "create on schema public" if server.type == "postgresql" else "create on service_test.*"
-    with role(server, "select, insert, update on people", making) as system:
+    with role(server, "select, insert, update on people", *MAKING[server.type]) as system:
         well(run("check", config=config_for(system, deletes="ignore")))
 
 
@@ -160,35 +162,36 @@ def test_column_that_must_be_written_and_is_not_is_a_problem(run, db):
 
 def test_rights_on_the_columns_that_are_written_are_enough(run, server):
     create(server, "people", TABLE.replace("bigint not null", "bigint"))
-    making = "create on schema public" if server.type == "postgresql" else "create on service_test.*"
-    with role(server, "select, delete on people", "insert (id, name), update (name) on people", making) as system:
+    with role(server, "select, delete on people", "insert (id, name), update (name) on people",
+              *MAKING[server.type]) as system:
         well(run("check", config=config_for(system, whitelist=["id", "name"])))
         ill(run("check", config=config_for(system)))
 
 
-def test_role_that_may_make_no_tables_is_told_so(run, postgresql):
-    postgresql.dialect = {"text": "text", "datetime": "timestamptz"}
-    create(postgresql, "people", TABLE)
-    postgresql.sql("revoke create on schema public from public")
-    with role(postgresql, f"{ALL} on people") as system:
+def test_role_that_may_make_no_tables_is_told_so(run, service, server):
+    create(server, "people", TABLE.replace("bigint not null", "bigint"))
+    with role(server, f"{ALL} on people") as system:
         done = run("check", config=config_for(system))
-        assert "ddl postgresql" in ill(done)
+        assert f"ddl {server.type}" in ill(done)
         for statement in sql_of(done):
-            postgresql.sql(statement)
+            server.sql(statement)
         well(run("check", config=config_for(system)))
+        sync = Sync(service(config_for(system)), "people")
+        assert sync.first([{"_id": "1", "name": "Kari"}]).status == 200
+        assert sync.last([{"_id": "2", "name": "Ola"}]).status == 200
 
 
-def test_role_without_rights_on_the_tables_of_full_syncs_is_told_the_grants(run, postgresql):
-    postgresql.dialect = {"text": "text", "datetime": "timestamptz"}
-    create(postgresql, "people", TABLE)
-    lines = [line.split("--")[0] for line in run("ddl", "postgresql").stdout.splitlines()]
-    postgresql.sql("\n".join(lines))
-    with role(postgresql, f"{ALL} on people", f"{ALL} on sesam_sql_sync") as system:
+def test_role_without_rights_on_the_tables_of_full_syncs_is_told_the_grants(run, server):
+    create(server, "people", TABLE)
+    apply(server, run("ddl", server.type).stdout)
+    some = ["create temporary tables on service_test.*"] if server.type == "mysql" else []
+    with role(server, f"{ALL} on people", f"{ALL} on sesam_sql_sync", "delete on sesam_sql_request",
+              "insert on sesam_sql_retired", *some) as system:
         done = run("check", config=config_for(system))
         ill(done)
         assert len(sql_of(done)) == 2
         for statement in sql_of(done):
-            postgresql.sql(statement)
+            server.sql(statement)
         well(run("check", config=config_for(system)))
 
 
