@@ -16,6 +16,7 @@
 #include "http/http.h"
 #include "ops/check.h"
 #include "ops/ddl.h"
+#include "ops/roles.h"
 #include "ops/traffic.h"
 #include "pull/pull.h"
 #include "push/gate.h"
@@ -66,25 +67,33 @@ static enum log_level level_of(const struct config *config, bool serves)
     return serves || config->log_level == LOG_DEBUG || config->log_level > LOG_WARNING ? config->log_level : LOG_WARNING;
 }
 
-static int app_open(struct app *app, const char *file, bool serves)
+/* Says what is wrong with it. */
+static int read_config(struct config **config, const char *file)
 {
     struct err err = {0};
     struct buf mistakes = {0};
-    int failed = config_read(&app->config, file, &mistakes, &err);
-    if (!failed) {
-        log_setup(level_of(app->config, serves), app->config->log_format);
-        setenv("SQLITE_TMPDIR", app->config->listen.spool_directory, 0); /* no other thread runs yet */
-    }
-    failed = failed || db_open_all(app->config, &app->dbs, &err) ||
-             source_open_all(&app->sources, app->config, app->dbs, &err) ||
-             sink_open_all(&app->sinks, app->config, app->dbs, app->sources, &err);
-    if (failed) {
+    int failed = config_read(config, file, &mistakes, &err);
+    if (failed)
         fail(&err);
-        if (mistakes.len)
-            fprintf(stderr, "%s\n", buf_text(&mistakes));
-    }
+    if (failed && mistakes.len)
+        fprintf(stderr, "%s\n", buf_text(&mistakes));
     buf_free(&mistakes);
-    return failed ? -1 : 0;
+    return failed;
+}
+
+static int app_open(struct app *app, const char *file, bool serves)
+{
+    struct err err = {0};
+    if (read_config(&app->config, file))
+        return -1;
+    log_setup(level_of(app->config, serves), app->config->log_format);
+    setenv("SQLITE_TMPDIR", app->config->listen.spool_directory, 0); /* no other thread runs yet */
+    if (db_open_all(app->config, &app->dbs, &err) || source_open_all(&app->sources, app->config, app->dbs, &err) ||
+        sink_open_all(&app->sinks, app->config, app->dbs, app->sources, &err)) {
+        fail(&err);
+        return -1;
+    }
+    return 0;
 }
 
 /* serve */
@@ -244,17 +253,29 @@ static int pull_command(struct app *app, const struct arguments *arguments)
 
 /* ddl */
 
+/* From the configuration, or an example where there is none. */
+static int roles_command(const struct arguments *arguments, enum config_database type)
+{
+    struct err err = {0};
+    struct config *config = NULL;
+    if (config_is_given(arguments->config) && read_config(&config, arguments->config))
+        return EXIT_FAILURE;
+    int failed = roles_print(config, type, stdout, &err);
+    config_free(config);
+    return failed ? fail(&err) : EXIT_SUCCESS;
+}
+
 static int ddl_command(const struct arguments *arguments)
 {
     struct err err = {0};
     struct app app = {0};
     enum config_database type;
-    if (arguments->roles) {
-        fprintf(stderr, "sesam-sql: ddl --roles: this version does not make that SQL yet\n");
-        return USAGE;
-    }
+    if (arguments->roles && arguments->table)
+        return usage("--roles and --table are two things", "");
     if (ddl_type(&type, arguments->name))
         return usage("ddl knows postgresql, mysql, mariadb and sqlite, not: ", arguments->name);
+    if (arguments->roles)
+        return roles_command(arguments, type);
     if (!arguments->table)
         return ddl_print(type, stdout, &err) ? fail(&err) : EXIT_SUCCESS;
     int status = EXIT_FAILURE;
@@ -278,6 +299,9 @@ static void print_help(FILE *out)
           "                                      postgresql, mysql, mariadb or sqlite\n"
           "  sesam-sql ddl TYPE --table [SCHEMA.]NAME [--config FILE]\n"
           "                                      print the SQL of the change log of a table\n"
+          "  sesam-sql ddl TYPE --roles [--config FILE]\n"
+          "                                      print the SQL that gives roles what the configuration needs, and\n"
+          "                                      nothing else\n"
           "  sesam-sql --keys                    print every key of the configuration, as Markdown\n"
           "  sesam-sql --version | --help\n"
           "\n"

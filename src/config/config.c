@@ -127,6 +127,11 @@ static const char *variable(const char *name)
     return value && *value ? value : NULL;
 }
 
+bool config_is_given(const char *file)
+{
+    return file || variable("SESAM_SQL_CONFIG") || variable("SESAM_SQL_CONFIG_FILE");
+}
+
 int config_read(struct config **config, const char *file, struct buf *mistakes, struct err *err)
 {
     const char *text = variable("SESAM_SQL_CONFIG");

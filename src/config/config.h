@@ -212,6 +212,9 @@ struct config {
  * is ever quoted in a mistake, since it may hold a secret. */
 int config_read(struct config **config, const char *file, struct buf *mistakes, struct err *err);
 
+/* Is there a document to be read? */
+bool config_is_given(const char *file);
+
 /* The same from text, for tests and fuzzing. origin is what the mistakes are said to be in. */
 int config_parse(struct config **config, const char *text, size_t len, const char *origin,
                  struct buf *mistakes, struct err *err);

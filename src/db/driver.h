@@ -157,6 +157,7 @@ enum feature {
     FEATURE_XMIN = 1, /* rows have a system column that changes with every update (PostgreSQL) */
     FEATURE_STAMP = 2, /* find gives each row a stamp, and update and delete only touch a row that still has it */
     FEATURE_ONE_WRITER = 4, /* a transaction that writes keeps every other writer out from its beginning (SQLite) */
+    FEATURE_EXACT_LOG = 8, /* the horizon of a change log takes no right (not MySQL, which writes times into it) */
 };
 
 /* the horizon */
@@ -198,7 +199,8 @@ struct change_log {
     const char *table;  /* the tracked table's name as a literal, as it stands in the list */
     const char *same;   /* a condition: the row t of the table and the row l of the log have the same key */
     bool exists;        /* both tables are there */
-    const char *fault;  /* what keeps changes from being logged: "trigger 'x' is disabled"; NULL: nothing does */
+    const char *fault;  /* what keeps changes from being logged: "trigger 'x' is disabled"; NULL: nothing does. Where
+                           it does not exist: what else may be the matter */
 };
 
 enum { CHANGE_LOG_NAME = 56 };
@@ -362,7 +364,7 @@ struct driver {
     int (*describe)(struct conn *conn, const struct subject *subject, struct arena *arena,
                     struct relation **relation, struct err *err);
 
-    /* Appends a name as it stands in SQL, quoted. */
+    /* Appends a name as it stands in SQL, quoted. conn NULL: for SQL that is only printed; the name is UTF-8. */
     void (*quote)(struct conn *conn, struct buf *out, const char *name);
 
     /* the horizon */
@@ -492,6 +494,10 @@ struct driver {
     /* The SQL of the state's tables, and of what lets a role without rights ask for the horizon (NULL: nothing is
      * needed), for people to run. */
     const char *state_sql, *horizon_sql;
+    /* What gives roles their rights: sections, each below a line "--- name", with words in braces (ops/roles.c). */
+    const char *roles_sql;
+    /* Where a table is that has no schema, as a rule; NULL: in the system's database. */
+    const char *default_schema;
 };
 
 extern const struct driver driver_postgresql, driver_mysql, driver_sqlite;

@@ -459,4 +459,5 @@ const struct driver driver_mysql = {
     .log_risks = mydb_log_risks,
     .state_sql = sql_mysql_state,
     .horizon_sql = sql_mysql_horizon,
+    .roles_sql = sql_mysql_roles,
 };

@@ -26,8 +26,8 @@ static const struct verdict verdicts[] = {
     {"53", ERR_AWAY, NULL},
     {"55", ERR_BUSY, NULL},
     {"57", ERR_AWAY, NULL},
-    {"42501", ERR_DATABASE, "grant the role of this system SELECT on what the source reads"},
-    {"42P01", ERR_CHANGED, "look for the table's name and schema in the configuration"},
+    {"42501", ERR_DATABASE, "grant the role of this system SELECT on what the source reads, and USAGE on its schema"},
+    {"42P01", ERR_CHANGED, "look for the table's name and schema in the configuration; the role needs USAGE on the schema"},
     {"42703", ERR_CHANGED, "look for the column's name in the configuration"},
     {"3F000", ERR_CHANGED, "look for the schema's name in the configuration"},
     {"0A000", ERR_CHANGED, NULL},
@@ -152,14 +152,24 @@ static const char *postgres_server(struct conn *conn)
     return conn->server;
 }
 
+/* Which names need quotes, and how they are written, libpq knows of a connection: its encoding matters. */
 static void postgres_quote(struct conn *conn, struct buf *out, const char *name)
 {
-    postgres_identifier(conn, out, name, NULL);
+    if (conn) {
+        postgres_identifier(conn, out, name, NULL);
+        return;
+    }
+    buf_putc(out, '"');
+    for (; *name; name++) {
+        buf_puts(out, *name == '"' ? "\"" : "");
+        buf_putc(out, *name);
+    }
+    buf_putc(out, '"');
 }
 
 const struct driver driver_postgresql = {
     .type = "postgresql",
-    .features = FEATURE_XMIN | FEATURE_STAMP,
+    .features = FEATURE_XMIN | FEATURE_STAMP | FEATURE_EXACT_LOG,
     .open = postgres_open,
     .close = postgres_close,
     .alive = postgres_alive,
@@ -206,4 +216,6 @@ const struct driver driver_postgresql = {
     .log_risks = postgres_log_risks,
     .state_sql = sql_postgresql_state,
     .horizon_sql = sql_postgresql_horizon,
+    .roles_sql = sql_postgresql_roles,
+    .default_schema = "public",
 };

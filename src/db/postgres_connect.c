@@ -108,7 +108,10 @@ static int connect_failed(PGconn *pg, const struct config_system *system, struct
         return 1;
     }
     snprintf(what, sizeof what, "cannot connect to system '%s'", system->name);
-    return postgres_verdict(err, state, what, message);
+    if (strcmp(state, "42501") != 0)
+        return postgres_verdict(err, state, what, message);
+    err_set(err, ERR_DATABASE, "%s: %s (SQLSTATE %s)", what, message, state);
+    return err_hint(err, "GRANT CONNECT ON DATABASE %s TO the role of this system", system->database);
 }
 
 static void ignore_notice(void *arg, const PGresult *result)

@@ -368,7 +368,7 @@ static void sqlite_quote(struct conn *conn, struct buf *out, const char *name)
 
 const struct driver driver_sqlite = {
     .type = "sqlite",
-    .features = FEATURE_ONE_WRITER,
+    .features = FEATURE_ONE_WRITER | FEATURE_EXACT_LOG,
     .open = sqlite_open,
     .close = sqlite_close,
     .alive = sqlite_alive,
@@ -414,4 +414,6 @@ const struct driver driver_sqlite = {
     .log_missed = sqlite_log_missed,
     .log_risks = sqlite_log_risks,
     .state_sql = sql_sqlite_state,
+    .roles_sql = sql_sqlite_roles,
+    .default_schema = "main",
 };

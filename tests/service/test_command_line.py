@@ -44,7 +44,8 @@ def test_help_names_every_command(run):
 @pytest.mark.parametrize("arguments", [[], ["dance"], ["serve", "--dance"], ["pull"], ["serve", "--config"],
                                        ["pull", "people", "--limit"], ["serve", "more"], ["ddl"], ["ddl", "oracle"],
                                        ["ddl", "sqlite", "more"], ["serve", "--roles"], ["check", "--table", "x"],
-                                       ["ddl", "sqlite", "--limit", "1"]])
+                                       ["ddl", "sqlite", "--limit", "1"],
+                                       ["ddl", "sqlite", "--roles", "--table", "x"]])
 def test_wrong_use_is_told_on_standard_error(run, arguments):
     done = run(*arguments)
     assert done.returncode not in (0, -6, -11)
@@ -65,12 +66,6 @@ def test_ddl_can_be_run_and_run_again(run, db):
 
 def test_mariadb_is_mysql_to_ddl(run):
     assert run("ddl", "mariadb").stdout == run("ddl", "mysql").stdout
-
-
-def test_ddl_says_what_it_cannot_do_yet(run):
-    done = run("ddl", "sqlite", "--roles")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "--roles" in done.stderr and "not" in done.stderr
 
 
 def test_missing_configuration_is_told(run):
