@@ -368,6 +368,121 @@ static void integer_keys_are_found_wherever_their_rows_lie(void **state)
     }
 }
 
+/* Keys that lie close together are looked for as a range: whatever else lies in it is not ours. */
+static void integer_keys_are_found_wherever_they_lie(void **state)
+{
+    static const struct {
+        const char *what, *type, *there;
+        int64_t keys[6];
+        size_t count;
+        const char *found;
+    } cases[] = {
+        {"all", "integer", "1, 2, 3", {1, 2, 3}, 3, "1 2 3"},
+        {"one", "integer", "4, 5, 6", {5}, 1, "5"},
+        {"one that is not there", "integer", "4, 6", {5}, 1, ""},
+        {"some are not there", "integer", "2, 5", {1, 2, 3, 4, 5}, 5, "2 5"},
+        {"none of those that are there", "integer", "2, 4", {1, 3, 5}, 3, ""},
+        {"others between, before and behind", "integer", "0, 1, 2, 3, 4, 5, 6, 7", {1, 3, 4, 6}, 4, "1 3 4 6"},
+        {"around 0", "integer", "-2, -1, 0, 1", {-2, 0, 1}, 3, "-2 0 1"},
+        {"far apart", "integer", "1, 2, 1000, 1000000", {1, 1000, 1000000}, 3, "1 1000 1000000"},
+        {"a range with one far off", "integer", "1, 2, 3, 1000000", {1, 2, 3, 1000000}, 4, "1 2 3 1000000"},
+        {"the lowest", "bigint", "-9223372036854775808, -9223372036854775807, -9223372036854775806",
+         {INT64_MIN, INT64_MIN + 2}, 2, "-9223372036854775808 -9223372036854775806"},
+        {"the highest", "bigint", "9223372036854775805, 9223372036854775806, 9223372036854775807",
+         {INT64_MAX - 2, INT64_MAX}, 2, "9223372036854775805 9223372036854775807"},
+        {"both ends", "bigint", "-9223372036854775808, 0, 9223372036854775807", {INT64_MIN, INT64_MAX}, 2,
+         "-9223372036854775808 9223372036854775807"},
+        {"half of all there are", "bigint", "-4611686018427387904, 0, 4611686018427387904",
+         {-(INT64_C(1) << 62), INT64_C(1) << 62}, 2, "-4611686018427387904 4611686018427387904"},
+        {"the lowest", "integer", "-2147483648, -2147483647", {INT32_MIN, INT32_MIN + 1}, 2, "-2147483648 -2147483647"},
+        {"the highest", "integer", "2147483646, 2147483647", {INT32_MAX - 1, INT32_MAX}, 2, "2147483646 2147483647"},
+        {"the lowest", "smallint", "-32768, -32767", {INT16_MIN, INT16_MIN + 1}, 2, "-32768 -32767"},
+        {"the highest", "smallint", "32766, 32767", {INT16_MAX - 1, INT16_MAX}, 2, "32766 32767"},
+        {"both ends", "smallint", "-32768, 0, 32767", {INT16_MIN, INT16_MAX}, 2, "-32768 32767"},
+        {"the highest", "oid", "0, 4294967294, 4294967295", {UINT32_MAX - INT64_C(1), UINT32_MAX}, 2, "4294967294 4294967295"},
+        {"of a domain", "contract_age", "1, 2, 3", {1, 3}, 2, "1 3"},
+    };
+    struct session *session = *state;
+    sql("drop domain if exists contract_age cascade");
+    sql("create domain contract_age as integer check (value > 0)");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char columns[64];
+        const char *text;
+        snprintf(columns, sizeof columns, "k %s primary key", cases[i].type);
+        sql_table("integers", columns);
+        sql("insert into contract_integers select k::bigint::%s from unnest('{%s}'::bigint[]) k", cases[i].type, cases[i].there);
+        struct target target = target_table(session, "contract_integers");
+        const struct row *rows[6];
+        for (size_t j = 0; j < cases[i].count; j++)
+            rows[j] = row_of(session, &target, (struct value[]){value_integer(KIND_INT, cases[i].keys[j])});
+        begin(session);
+        for (int mode = FIND_LOOK; mode <= FIND_LOCK; mode++) {
+            find_rows(session, &target, rows, cases[i].count, (enum find_mode)mode, &text);
+            if (strcmp(text, cases[i].found) != 0)
+                fail_msg("%s, %s: found '%s', not '%s'", cases[i].type, cases[i].what, text, cases[i].found);
+        }
+        commit(session);
+    }
+}
+
+/* How the session has read by an index until now, once the server tells it; the next begins at 0. */
+static void read_by_index(struct session *session, const char *index, unsigned long *scans, unsigned long *rows)
+{
+    session_reopen(session);
+    const char *query = arena_printf(session->arena, "select idx_scan || ' ' || idx_tup_read from pg_stat_user_indexes"
+                                                     " where indexrelname = '%s'", index);
+    *scans = 0;
+    for (int tries = 0; tries < 3000 && *scans == 0; tries++) {
+        if (sscanf(ask(session, query), "%lu %lu", scans, rows) != 2)
+            fail_msg("the server does not count what is read by %s", index);
+        sql("select pg_sleep(0.01)");
+    }
+    sql("select pg_stat_reset_single_table_counters('%s'::regclass)", index);
+}
+
+/* Neither the rows between ours nor those that were deleted change which of ours is told. */
+static void close_keys_are_read_in_one_scan_and_far_ones_alone(void **state)
+{
+    struct session *session = *state;
+    sql_table("pairs", "id bigint primary key, name text");
+    sql("insert into contract_pairs select g, 'name ' || g from generate_series(3000, 1, -1) g");
+    sql("delete from contract_pairs where id %% 10 = 0");
+    sql("vacuum analyze contract_pairs");
+    struct target target = target_table(session, "contract_pairs");
+    const struct row *rows[1000];
+    struct found found;
+    size_t count = 0, there = 0;
+    unsigned long scans, read;
+    int more;
+    for (size_t j = 0; j < 1000; j++) {
+        rows[j] = pair(session, &target, 1001 + (int64_t)j * 2 - (j % 3 == 0), NULL);
+        there += rows[j]->values[0].integer % 10 != 0;
+    }
+    begin(session);
+    MUST(driver->find_open(session->conn, &target, rows, 1000, FIND_LOOK, &session->err));
+    for (; (more = driver->find_next(session->conn, &found, &session->err)) == 1; count++) {
+        char name[32];
+        snprintf(name, sizeof name, "name %" PRId64, found.row->values[0].integer);
+        assert_int_equal(found.values[0].integer, found.row->values[0].integer);
+        assert_int_equal(found.values[1].text.len, strlen(name));
+        assert_memory_equal(found.values[1].text.bytes, name, strlen(name));
+    }
+    if (more)
+        fail_msg("find_next: %s", session->err.text);
+    assert_int_equal(driver->find_close(session->conn), 0);
+    assert_int_equal(count, there);
+    commit(session);
+    read_by_index(session, "contract_pairs_pkey", &scans, &read);
+    assert_in_range(scans, 1, 10); /* the planner looks at its ends, too */
+    assert_in_range(read, 1799, 1810);
+    const struct row *far[] = {rows[1], rows[998]};
+    begin(session);
+    assert_int_equal(find_rows(session, &target, far, 2, FIND_LOOK, NULL), 2);
+    commit(session);
+    read_by_index(session, "contract_pairs_pkey", &scans, &read);
+    assert_in_range(read, 2, 10);
+}
+
 static void compound_key_is_found(void **state)
 {
     struct session *session = *state;
@@ -980,6 +1095,8 @@ int main(void)
         TEST(what_the_server_normalises_is_told_as_ours),
         TEST(keys_of_many_types_are_found_by_the_index),
         TEST(integer_keys_are_found_wherever_their_rows_lie),
+        TEST(integer_keys_are_found_wherever_they_lie),
+        TEST(close_keys_are_read_in_one_scan_and_far_ones_alone),
         TEST(compound_key_is_found),
         TEST(keys_rank_as_the_index_sees_them),
         TEST(catalogue_tells_what_fits),
