@@ -6,6 +6,7 @@
 #include "base/monotonic.h"
 #include "config.h"
 #include "http/auth.h"
+#include "http/openapi.h"
 #include "http/upload.h"
 #include "ops/metrics.h"
 #include "ops/ready.h"
@@ -221,6 +222,12 @@ static void get_status(struct exchange *exchange)
     status_write(&observed, &exchange->reply.body);
 }
 
+static void get_openapi(struct exchange *exchange)
+{
+    reply_json(&exchange->reply);
+    buf_puts(&exchange->reply.body, openapi_text);
+}
+
 /* routing */
 
 static const struct route routes[] = {
@@ -230,6 +237,7 @@ static const struct route routes[] = {
     {"/sinks", "GET, HEAD", false, false, NULL, get_sinks},
     {"/metrics", "GET, HEAD", false, true, NULL, get_metrics},
     {"/status", "GET, HEAD", false, true, NULL, get_status},
+    {"/openapi.json", "GET, HEAD", false, true, NULL, get_openapi},
     {"/health", "GET, HEAD", true, true, NULL, get_health},
     {"/ready", "GET, HEAD", true, true, NULL, get_ready},
 };
@@ -278,7 +286,7 @@ static void find_answerer(struct exchange *exchange)
         log_warning("http", "answered 401: a request carries no valid credentials");
         reply->challenge = auth_challenge(listen);
     } else if (!found) {
-        reply_problem(reply, 404, "there is nothing at this path", "try /sources, /sinks, /health or /ready", NULL);
+        reply_problem(reply, 404, "there is nothing at this path", "/openapi.json has all paths", NULL);
     } else if (!has_method(found->methods, request->method)) {
         reply_problem(reply, 405, "this path does not take this method", NULL, NULL);
         reply->allow = found->methods;
