@@ -468,6 +468,31 @@ static void names_must_fit_into_a_url(void **state)
     CHECK_GOOD(good);
 }
 
+#define NO_HOST "systems.s.host: is no name or address; whatever else a URL holds has keys of its own\n"
+#define NO_DATABASE "systems.s.database: is no name; whatever else a URL holds has keys of its own\n"
+
+static void hosts_hold_no_passwords(void **state)
+{
+    static const struct bad cases[] = {
+        {POSTGRESQL("\"host\":\"postgresql://u:secret@db\""), NO_HOST},
+        {POSTGRESQL("\"host\":\"u:secret@db\""), NO_HOST},
+        {POSTGRESQL("\"host\":\"a,u:secret@b\""), NO_HOST},
+        {POSTGRESQL("\"host\":\"host=a password=secret\""), NO_HOST},
+        {POSTGRESQL("\"host\":\"db?password\""), NO_HOST},
+        {POSTGRESQL("\"host\":\"db/crm\""), NO_HOST},
+        {SYSTEM("\"type\":\"mysql\",\"username\":\"u\",\"database\":\"mysql://u:secret@db/crm\""), NO_DATABASE},
+        {SYSTEM("\"type\":\"postgresql\",\"username\":\"u\",\"database\":\"dbname=x password=secret\""), NO_DATABASE},
+    };
+    static const char *const good[] = {
+        POSTGRESQL("\"host\":\"db.example.com\""),     POSTGRESQL("\"host\":\"fe80::1%eth0\""),
+        POSTGRESQL("\"host\":\"a,/run/pg=@1,10.0.0.1\""), POSTGRESQL("\"host\":\"@abstract\""),
+        SYSTEM("\"type\":\"mysql\",\"username\":\"u\",\"database\":\"a=b@c\",\"host\":\"/run/mysqld/mysqld.sock\""),
+    };
+    (void)state;
+    CHECK_BAD(cases);
+    CHECK_GOOD(good);
+}
+
 static void sources_must_make_sense(void **state)
 {
     static const struct bad cases[] = {
@@ -1285,6 +1310,7 @@ int main(void)
         cmocka_unit_test(listen_must_make_sense),
         cmocka_unit_test(systems_must_make_sense),
         cmocka_unit_test(names_must_fit_into_a_url),
+        cmocka_unit_test(hosts_hold_no_passwords),
         cmocka_unit_test(sources_must_make_sense),
         cmocka_unit_test(a_change_log_needs_no_updated_column),
         cmocka_unit_test(what_does_not_go_with_a_change_log_is_refused),

@@ -65,6 +65,26 @@ static int check_timezone(struct reader *reader, const struct path *path, const 
     return 0;
 }
 
+/* Several are divided by commas. A socket is a path, or begins with @. */
+static bool is_address(const char *host)
+{
+    for (; *host; host += strcspn(host, ",") + (host[strcspn(host, ",")] == ','))
+        if (!strchr("/@", *host) && strcspn(host, "@=?/ \t\n") < strcspn(host, ","))
+            return false;
+    return true;
+}
+
+/* What belongs into keys of its own would stand in logs and errors. */
+static int check_address(struct reader *reader, const struct path *path, const struct config_system *system)
+{
+    int result = 0;
+    if (system->host && !is_address(system->host))
+        result = reader_mistake_at(reader, path, "host", "is no name or address; whatever else a URL holds has keys of its own");
+    if (system->database && (strstr(system->database, "://") || strstr(system->database, "password=")))
+        result = reader_mistake_at(reader, path, "database", "is no name; whatever else a URL holds has keys of its own");
+    return result;
+}
+
 static int check_databases(struct reader *reader, const struct path *path, json_t *object,
                            const struct config_system *system)
 {
@@ -91,6 +111,8 @@ static int check_system(struct reader *reader, const struct path *path, json_t *
     if (!reader_told((int)system->type))
         return -1;
     if (check_databases(reader, path, object, system) || check_sslmode(reader, path, system))
+        result = -1;
+    if (check_address(reader, path, system))
         result = -1;
     if (system->type == DATABASE_SQLITE)
         return need(reader, path, object, "path") ? -1 : result;
