@@ -583,7 +583,7 @@ static void a_bad_request_is_told_before_anything_is_read(void **state)
     (void)state;
     begin_world(&world, rows, COUNT(rows));
     open_world(&world);
-    check_refused(&world, "yesterday", NULL, ERR_INPUT, "yesterday");
+    check_refused(&world, "yesterday", NULL, ERR_INPUT, "since");
     check_refused(&world, NULL, "-1", ERR_INPUT, "limit");
     check_refused(&world, "1!2!3", NULL, ERR_GONE, "token");
     assert_int_equal(world.script.reads, 0);
@@ -899,7 +899,7 @@ static void pulls_are_counted(void **state)
     begin_world(&world, rows, COUNT(rows));
     open_world(&world);
     free(pulled(&world, NULL, NULL, 100));
-    check_refused(&world, "yesterday", NULL, ERR_INPUT, "yesterday");
+    check_refused(&world, "yesterday", NULL, ERR_INPUT, "since");
     source_counts(world.sources[0], &counts);
     assert_int_equal(counts.pulls, 2);
     assert_int_equal(counts.failures, 1);

@@ -895,7 +895,8 @@ static void other_texts_are_refused_with_the_accepted_forms(void **state)
         table.shape.unit = cases[i].unit;
         if (since_parse(&since, &table.shape, cases[i].text, arena, &err) == 0)
             fail_msg("'%s' was taken", cases[i].text);
-        if (err.code != ERR_INPUT || !strstr(err.hint, cases[i].hint) || !strstr(err.text, cases[i].text))
+        if (err.code != ERR_INPUT || !strstr(err.hint, cases[i].hint) ||
+            strcmp(err.text, "'since' is not a position of this source") != 0) /* values stay out of the log */
             fail_msg("'%s' gave error %d: %s (%s)", cases[i].text, err.code, err.text, err.hint);
     }
     arena_free(arena);

@@ -414,6 +414,6 @@ int since_parse(struct since *since, const struct since_shape *shape, const char
     since->position.updated = value;
     if (parse_plain(since, shape, bare, arena, value) == 0)
         return 0;
-    err_set(err, ERR_INPUT, "'since' is not a position of this source: '%.80s'", text);
+    err_set(err, ERR_INPUT, "'since' is not a position of this source"); /* and holds a row's values: the log gets this */
     return err_hint(err, "%s", accepted_forms(shape));
 }

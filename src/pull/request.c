@@ -56,7 +56,7 @@ static int check_limit(struct wanted *wanted, const struct pull_request *request
         return err_hint(err, "leave out 'limit', or let the source have \"token\": \"keyset\"");
     }
     if (!*text || text[literal_digits(text)]) {
-        err_set(err, ERR_INPUT, "'limit' is not a number of entities: '%.80s'", text);
+        err_set(err, ERR_INPUT, "'limit' is not a number of entities");
         return err_hint(err, "accepted are the integers from 0");
     }
     wanted->limit = strtoull(text, NULL, 10); /* more than fits is as good as all there are */
@@ -108,7 +108,8 @@ static const char *bound_text(enum config_parameter_type type, const char *text,
     }
 }
 
-static int bad_parameter(const struct config_parameter *parameter, const char *text, struct err *err)
+/* The value stays out: it is a row's, and errors are logged. */
+static int bad_parameter(const struct config_parameter *parameter, struct err *err)
 {
     static const char *const forms[] = {
         [PARAMETER_STRING] = "a text in UTF-8",
@@ -118,7 +119,7 @@ static int bad_parameter(const struct config_parameter *parameter, const char *t
         [PARAMETER_DATETIME] = "a datetime like 2024-01-31T23:59:59Z",
         [PARAMETER_DATE] = "a date like 2024-01-31",
     };
-    err_set(err, ERR_INPUT, "the parameter '%s' cannot be used: '%.80s'", parameter->name, text);
+    err_set(err, ERR_INPUT, "the value of the parameter '%s' cannot be used", parameter->name);
     return err_hint(err, "accepted is %s", forms[parameter->type]);
 }
 
@@ -138,7 +139,7 @@ static int check_bounds(struct wanted *wanted, const struct pull_request *reques
         wanted->bounds[i].parameter = parameter;
         wanted->bounds[i].text = text ? bound_text(parameter->type, text, arena) : NULL;
         if (text && !wanted->bounds[i].text)
-            return bad_parameter(parameter, text, err);
+            return bad_parameter(parameter, err);
     }
     wanted->bound_count = config->parameter_count;
     return 0;
