@@ -135,12 +135,19 @@ struct finish {
     atomic_bool drained;
 };
 
+/* Until a signal to end. SIGHUP is none: it is what renewals of a certificate are told with. */
+static void wait_for_signal(struct finish *finish)
+{
+    int number;
+    while (sigwait(&finish->signals, &number) == 0 && number == SIGHUP)
+        http_reload(finish->http);
+}
+
 /* A second signal does not wait for those who are at work. */
 static void *wait_again(void *arg)
 {
     struct finish *finish = arg;
-    int number;
-    sigwait(&finish->signals, &number);
+    wait_for_signal(finish);
     if (!atomic_load(&finish->drained)) {
         log_warning("sesam-sql", "stopping at once");
         http_abort(finish->http);
@@ -150,9 +157,8 @@ static void *wait_again(void *arg)
 
 static void wait_for_end(struct finish *finish)
 {
-    int number;
     pthread_t impatient;
-    sigwait(&finish->signals, &number);
+    wait_for_signal(finish);
     log_info("sesam-sql", "stopping: taking no more requests, finishing those at work");
     bool second = pthread_create(&impatient, NULL, wait_again, finish) == 0;
     http_drain(finish->http);
@@ -170,6 +176,7 @@ static int serve_until_end(struct service *service)
     sigemptyset(&finish.signals);
     sigaddset(&finish.signals, SIGTERM);
     sigaddset(&finish.signals, SIGINT);
+    sigaddset(&finish.signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &finish.signals, NULL); /* before the first thread: all inherit it */
     signal(SIGPIPE, SIG_IGN);
     if (http_start(&finish.http, service, &err))
@@ -291,7 +298,8 @@ static void print_help(FILE *out)
 {
     fputs("sesam-sql connects SQL databases to Sesam: it exposes tables over Sesam's JSON pull and push protocols.\n"
           "\n"
-          "  sesam-sql serve [--config FILE]     run the service until SIGTERM or SIGINT\n"
+          "  sesam-sql serve [--config FILE]     run the service until SIGTERM or SIGINT; SIGHUP reads its\n"
+          "                                      certificate again\n"
           "  sesam-sql check [--config FILE]     look at everything the configuration names, and report\n"
           "  sesam-sql pull NAME [--since T] [--limit N] [--config FILE]\n"
           "                                      write a source's entities to standard output\n"

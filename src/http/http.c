@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/monotonic.h"
+#include "http/certificate.h"
 #include "http/listener.h"
 #include "http/watch.h"
 
@@ -359,15 +360,14 @@ static struct MHD_Daemon *start_daemon(struct http *http)
     OPTION(MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL);
     OPTION(MHD_OPTION_CONNECTION_TIMEOUT, whole_seconds(config->request_timeout), NULL);
     OPTION(MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL);
-    if (http->listener.certificate) {
-        OPTION(MHD_OPTION_HTTPS_MEM_CERT, 0, http->listener.certificate);
-        OPTION(MHD_OPTION_HTTPS_MEM_KEY, 0, http->listener.key);
+    if (config->tls_certificate) {
+        OPTION(MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, certificate_callback());
         OPTION(MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2");
     }
     OPTION(MHD_OPTION_END, 0, NULL);
 #undef OPTION
     unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC |
-                     MHD_USE_ERROR_LOG | (http->listener.certificate ? MHD_USE_TLS : 0);
+                     MHD_USE_ERROR_LOG | (config->tls_certificate ? MHD_USE_TLS : 0);
     return MHD_start_daemon(flags, 0, NULL, NULL, answer, http, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
                             MHD_OPTION_URI_LOG_CALLBACK, begin_work, http, MHD_OPTION_NOTIFY_COMPLETED, end_work, http,
                             MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, NULL, MHD_OPTION_ARRAY, options,
@@ -383,12 +383,14 @@ int http_start(struct http **out, struct service *service, struct err *err)
     http->listener.fd = -1;
     pthread_mutex_init(&http->mutex, NULL);
     pthread_cond_init(&http->idle, NULL);
+    if (service->config->listen.tls_certificate && certificate_read(&service->config->listen, err))
+        goto failed;
     if (listener_open(&http->listener, &service->config->listen, err) || watch_start(&http->watch, err))
         goto failed;
     http->daemon = start_daemon(http);
     if (!http->daemon) {
         err_set(err, ERR_INTERNAL, "cannot start the HTTP server on %s", http->listener.url);
-        err_hint(err, "with tls, look at certificate and key; else at the limits for threads and open files");
+        err_hint(err, "look at the limits for threads and open files");
         goto failed;
     }
     *out = http;
@@ -401,6 +403,15 @@ failed:
 const char *http_url(const struct http *http)
 {
     return http->listener.url;
+}
+
+void http_reload(struct http *http)
+{
+    struct err err = {0};
+    if (!listen_of(http)->tls_certificate)
+        log_info("http", "asked to read the certificate again, but there is none: 'listen' has no tls");
+    else if (certificate_read(listen_of(http), &err))
+        log_error("tls", "the certificate of before stays in use: %s%s%s", err.text, err.hint[0] ? "; " : "", err.hint);
 }
 
 void http_drain(struct http *http)
@@ -434,6 +445,7 @@ void http_stop(struct http *http)
         MHD_stop_daemon(http->daemon);
     watch_stop(http->watch);
     listener_close(&http->listener);
+    certificate_forget();
     pthread_cond_destroy(&http->idle);
     pthread_mutex_destroy(&http->mutex);
     free(http);

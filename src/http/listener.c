@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -39,32 +38,11 @@ static void write_url(struct listener *listener, const struct config_listen *con
              v6 ? "[" : "", host, v6 ? "]" : "", port);
 }
 
-static int read_pem(char **text, const char *path, struct err *err)
-{
-    enum { LARGEST = 1 << 20 };
-    FILE *file = fopen(path, "rbe");
-    if (!file)
-        return err_set(err, ERR_CONFIG, "cannot read '%s': %s", path, strerror(errno));
-    int failed = -1;
-    *text = calloc(1, LARGEST + 1);
-    if (!*text)
-        err_memory(err);
-    else if (fread(*text, 1, LARGEST, file) == LARGEST || ferror(file))
-        err_set(err, ERR_CONFIG, "cannot read '%s': it is no PEM file", path);
-    else
-        failed = 0;
-    fclose(file);
-    return failed;
-}
-
 int listener_open(struct listener *listener, const struct config_listen *config, struct err *err)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *list = NULL;
     char port[16];
     *listener = (struct listener){.fd = -1};
-    if (config->tls_certificate && (read_pem(&listener->certificate, config->tls_certificate, err) ||
-                                    read_pem(&listener->key, config->tls_key, err)))
-        return -1;
     snprintf(port, sizeof port, "%u", config->port);
     int failed = getaddrinfo(config->address, port, &hints, &list);
     if (failed) {
@@ -86,9 +64,5 @@ void listener_close(struct listener *listener)
 {
     if (listener->fd >= 0)
         close(listener->fd);
-    if (listener->key)
-        explicit_bzero(listener->key, strlen(listener->key));
-    free(listener->certificate);
-    free(listener->key);
     *listener = (struct listener){.fd = -1};
 }

@@ -1,4 +1,4 @@
-/* The socket a service listens on, and the certificate it shows. */
+/* The socket a service listens on. */
 #ifndef HTTP_LISTENER_H
 #define HTTP_LISTENER_H
 
@@ -7,11 +7,10 @@
 
 struct listener {
     int fd;
-    char *certificate, *key; /* PEM texts; NULL without TLS */
     char url[96];
 };
 
-/* Fails with a text that names address, port or file. */
+/* Fails with a text that names address and port. */
 int listener_open(struct listener *listener, const struct config_listen *config, struct err *err);
 void listener_close(struct listener *listener);
 
