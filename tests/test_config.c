@@ -86,6 +86,8 @@ static void an_empty_document_has_all_defaults(void **state)
     assert_int_equal(config->listen.max_buffered_bytes, 67108864);
     assert_int_equal(config->listen.max_entity_bytes, 16777216);
     assert_true(config->listen.request_timeout == 60 && config->listen.send_timeout == 300);
+    assert_true(config->listen.head_timeout == 20 && config->listen.idle_timeout == 60);
+    assert_true(config->listen.body_timeout == 60 && config->listen.min_body_rate == 8192);
     assert_string_equal(config->listen.spool_directory, "/var/tmp");
     assert_int_equal(config->log_level, LOG_INFO);
     assert_int_equal(config->log_format, LOG_TEXT);

@@ -46,7 +46,8 @@ struct config_listen {
     struct config_list tokens; /* bearer */
     unsigned max_connections;
     size_t max_body_bytes, max_buffered_bytes, max_entity_bytes;
-    double request_timeout, send_timeout;
+    double request_timeout, send_timeout, head_timeout, idle_timeout, body_timeout; /* seconds */
+    unsigned min_body_rate; /* bytes a second */
     const char *spool_directory;
 };
 

@@ -1,6 +1,7 @@
 """What the service answers to what it should not be asked."""
 
 import concurrent.futures
+import contextlib
 import json
 
 import pytest
@@ -48,6 +49,21 @@ def test_query_string_of_64_kb_is_refused_and_harms_nothing(people):
         assert 400 <= answer.status < 500
     except ConnectionError:
         pass  # cut off while it was still sending
+    assert alive(people)
+
+
+@pytest.mark.parametrize("head, status", [
+    (b"GET /sources/people?since=" + b"1" * 70000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+    (b"GET /health HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 70000 + b"\r\n\r\n", 431),
+    (b"GET /health HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 9000 + b"\r\n", 431),
+    (b"GET /health HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 20000 + b"\r\nConnection: close\r\n\r\n", 200)],
+    ids=["address", "header", "many headers", "not too large"])
+def test_head_that_is_too_large_is_told_so(people, head, status):
+    with people.raw() as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(head)
+        with contextlib.suppress(ConnectionError):  # what was not read lets the answer be followed by a reset
+            assert connection.recv(65536).startswith(b"HTTP/1.1 %d " % status)
     assert alive(people)
 
 
