@@ -7,7 +7,7 @@ import signal
 
 from conftest import eventually
 from pushing import JSON, Sync, accepted, counts, push
-from watching import named, people, settled, stalled, status
+from watching import named, people, settled, silent, stalled, status
 
 SECRETS = ["canary-one", "canary-two", "canary-three", "canary-four", "canary-five"]
 
@@ -264,6 +264,21 @@ def test_it_answers_while_a_system_is_away_and_tells_why(sqlite, service, tmp_pa
     (tmp_path / "folder" / "away.db").touch()
     assert eventually(lambda: running.get("/sources/away").status == 200)
     assert named(status(running)["systems"], "away")["error"] is None
+
+
+def test_it_answers_while_a_database_says_nothing(sqlite, service):
+    config = people(sqlite)
+    with silent() as config["systems"]["mute"]:
+        config["sources"]["mute"] = {"system": "mute", "table": "people"}
+        running = service(config)
+        connection = running.raw(b"GET /sources/mute HTTP/1.1\r\nHost: x\r\n\r\n")
+        eventually(lambda: (found := status(running))["requests"]["at_work"] and
+                   named(found["systems"], "mute")["pool"]["open"])
+    with connection:
+        assert b" 503 " in connection.recv(100)
+    told = named(status(running)["systems"], "mute")
+    assert "mute" in told["error"]["text"]
+    assert told["where"] == f"127.0.0.1:{config['systems']['mute']['port']}/x"
 
 
 def test_ready_tells_status_too(sqlite, service, tmp_path):

@@ -1,6 +1,7 @@
 """What the tests of /metrics, /status and their like share: a service on SQLite, and requests that take their time."""
 
 import contextlib
+import socket
 
 from conftest import DIALECTS, create, eventually
 from pushing import sinks_of
@@ -27,6 +28,14 @@ def stalled(service, path="/sources/endless"):
     with service.raw(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()) as connection:
         assert connection.recv(9) == b"HTTP/1.1 "
         yield connection
+
+
+@contextlib.contextmanager
+def silent():
+    """A PostgreSQL system that takes connections and says no word, until it is gone at the end of the block."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield {"type": "postgresql", "host": "127.0.0.1", "port": server.getsockname()[1], "database": "x",
+               "username": "x", "pool_timeout": 60}
 
 
 def status(service, **more):
