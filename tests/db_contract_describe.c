@@ -130,6 +130,51 @@ static void index_over_more_than_the_key_proves_nothing(void **state)
     assert_false(describe(session, &subject)->key_unique);
 }
 
+static const struct listed *find_listed(const struct listed *list, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(list[i].name, name) == 0)
+            return &list[i];
+    return NULL;
+}
+
+static void tables_and_views_are_listed_as_what_they_are(void **state)
+{
+    struct session *session = *state;
+    struct listed *list = NULL;
+    size_t count = 0;
+    make_described();
+    sql("drop view if exists contract_view");
+    sql("create view contract_view as select name, id from contract_described");
+    assert_int_equal(contract->driver->list(session->conn, NULL, session->arena, &list, &count, &session->err), 0);
+    const struct listed *table = find_listed(list, count, "contract_described"), *view = find_listed(list, count, "contract_view");
+    assert_non_null(table);
+    assert_non_null(view);
+    assert_int_equal(table->kind, LISTED_TABLE);
+    assert_int_equal(view->kind, LISTED_VIEW);
+    for (size_t i = 1; i < count; i++)
+        if (!list[i].schema || strcmp(list[i - 1].schema, list[i].schema) == 0)
+            assert_true(strcmp(list[i - 1].name, list[i].name) < 0);
+    struct subject subject = {.schema = table->schema, .table = table->name};
+    assert_int_equal(describe(session, &subject)->column_count, 3);
+    assert_int_equal(contract->driver->list(session->conn, "contract_nowhere", session->arena, &list, &count, &session->err), 0);
+    assert_int_equal(count, 0);
+    sql("drop view contract_view");
+}
+
+static void what_may_be_read_needs_no_mending(void **state)
+{
+    struct session *session = *state;
+    struct buf mend = {0};
+    if (!contract->driver->reading)
+        return; /* rights are those of files */
+    make_described();
+    assert_int_equal(contract->driver->reading(session->conn, NULL, "contract_described", &mend, &session->err), 0);
+    assert_int_equal(contract->driver->reading(session->conn, NULL, "contract_nowhere", &mend, &session->err), 0);
+    assert_int_equal(mend.len, 0);
+    buf_free(&mend);
+}
+
 static void view_is_described_without_key(void **state)
 {
     struct session *session = *state;
@@ -294,6 +339,8 @@ const struct CMUnitTest contract_describe_tests[] = {
     cmocka_unit_test(table_without_key_has_none),
     cmocka_unit_test(configured_key_wins_over_the_catalogue),
     cmocka_unit_test(index_over_more_than_the_key_proves_nothing),
+    cmocka_unit_test(tables_and_views_are_listed_as_what_they_are),
+    cmocka_unit_test(what_may_be_read_needs_no_mending),
     cmocka_unit_test(view_is_described_without_key),
     cmocka_unit_test(query_is_described),
     cmocka_unit_test(query_ending_in_a_comment_is_described),

@@ -67,6 +67,7 @@ struct column {
     bool normalised;        /* the server may keep another text than the one it is given (jsonb, inet, time): only
                                it can say whether two are the same, see FIND_LOCK */
     bool doubtful;          /* the server takes for NULL what it cannot read, without a word (MySQL's geometry) */
+    bool refreshed;         /* the database sets it to the time of each update (MySQL's ON UPDATE CURRENT_TIMESTAMP) */
     bool transaction;       /* the ids of the transactions that wrote the rows (PostgreSQL's xid8) */
     bool exact;             /* as part of a key: two values that accept brought to the column's form are the same
                                key just when their bytes are */
@@ -128,6 +129,19 @@ struct filter {
     size_t column;
     struct config_value value;
     const size_t *unless; /* a boolean column; rows where it is true are taken whatever the other holds. NULL: none */
+};
+
+/* What a catalogue holds, for those who look around. Names as a subject has them. */
+enum listed_kind {
+    LISTED_TABLE,
+    LISTED_VIEW,  /* materialised ones, too */
+    LISTED_OTHER, /* readable, but no place for rows of ours: foreign and virtual tables, sequences */
+};
+
+struct listed {
+    const char *schema; /* NULL where a name needs none */
+    const char *name;
+    enum listed_kind kind;
 };
 
 enum plan_order { ORDER_NONE, ORDER_KEY, ORDER_UPDATED };
@@ -363,6 +377,16 @@ struct driver {
      * the nearest name as hint; a named key column that is not there too. */
     int (*describe)(struct conn *conn, const struct subject *subject, struct arena *arena,
                     struct relation **relation, struct err *err);
+
+    /* Lists what the role may see in a schema, by schema and name; NULL: all of a database's, or where schemas are
+     * databases the connection's own. Without what is the server's own, an extension's, or a part of something listed.
+     * Everything is allocated in arena. */
+    int (*list)(struct conn *conn, const char *schema, struct arena *arena, struct listed **list, size_t *count,
+                struct err *err);
+
+    /* Appends the statements, each a line, that let the role read a table or view; nothing where it may. schema may be
+     * NULL. A name that is not there is no error: the role may not see it. NULL where rights are those of files. */
+    int (*reading)(struct conn *conn, const char *schema, const char *table, struct buf *mend, struct err *err);
 
     /* Appends a name as it stands in SQL, quoted. conn NULL: for SQL that is only printed; the name is UTF-8. */
     void (*quote)(struct conn *conn, struct buf *out, const char *name);

@@ -193,6 +193,8 @@ int mydb_named_key(struct mydb_describing *d);
 /* Finds the key of a table and what its indexes do for it: mysql_index.c. */
 int mydb_indexes(struct mydb_describing *d);
 
+int mydb_list(struct conn *conn, const char *schema, struct arena *arena, struct listed **list, size_t *count,
+              struct err *err);
 int mydb_describe(struct conn *conn, const struct subject *subject, struct arena *arena,
                   struct relation **relation, struct err *err);
 int mydb_read_open(struct conn *conn, const struct plan *plan, struct err *err);
@@ -296,6 +298,7 @@ int mydb_create_sql(struct conn *conn, const struct config_sink *sink, struct bu
 int mydb_create(struct conn *conn, const struct config_sink *sink, struct err *err);
 
 /* What the role lacks, see driver.h. */
+int mydb_reading(struct conn *conn, const char *schema, const char *table, struct buf *mend, struct err *err);
 int mydb_rights(struct conn *conn, const struct config_sink *sink, const struct target *target, struct buf *mend,
                 struct err *err);
 int mydb_tables(struct conn *conn, const struct config_sink *sink, const struct target *target,

@@ -181,6 +181,7 @@ void mydb_facts(struct column *column, const MYSQL_FIELD *field, const struct my
     set_sizes(column, facts);
     set_numbers(column, field, facts);
     column->generated = strstr(extra, "VIRTUAL GENERATED") || strstr(extra, "STORED GENERATED");
+    column->refreshed = strcasestr(extra, "on update current_timestamp");
     column->identity = strcasestr(extra, "auto_increment");
     column->defaulted = has_default(column, facts);
     column->element_kind = column->kind == KIND_LIST ? KIND_TEXT : KIND_NULL;

@@ -89,6 +89,25 @@ static int put_grant(struct conn *conn, const char *rights, const char *on, stru
     return 0;
 }
 
+/* One column that may be read is enough for the statement; the others are told by the description. */
+int mydb_reading(struct conn *conn, const char *schema, const char *table, struct buf *mend, struct err *err)
+{
+    struct buf from = {0}, statement = {0};
+    mydb_thread();
+    mydb_name(&from, schema ? schema : conn->system->database);
+    buf_putc(&from, '.');
+    mydb_name(&from, table);
+    buf_printf(&statement, "SELECT 1 FROM %s LIMIT 0", buf_text(&from) ? from.data : "");
+    struct err own = {0};
+    int may = may_run(conn, &statement, &own);
+    int failed = may ? 0 : put_grant(conn, "SELECT", from.data, mend, err);
+    if (may < 0 && own.code != ERR_CHANGED)
+        failed = err_set(err, own.code, "%s", own.text);
+    buf_free(&from);
+    buf_free(&statement);
+    return failed;
+}
+
 /* Explaining a statement that writes is writing to a session that only reads; nothing is. */
 int mydb_rights(struct conn *conn, const struct config_sink *sink, const struct target *target, struct buf *mend,
                 struct err *err)

@@ -57,6 +57,11 @@ int postgres_literal(struct conn *conn, struct buf *out, const char *text, size_
 int postgres_describe(struct conn *conn, const struct subject *subject, struct arena *arena,
                       struct relation **relation, struct err *err);
 
+/* Looking around, see driver.h: postgres_list.c, postgres_rights.c. */
+int postgres_list(struct conn *conn, const char *schema, struct arena *arena, struct listed **list, size_t *count,
+                  struct err *err);
+int postgres_reading(struct conn *conn, const char *schema, const char *table, struct buf *mend, struct err *err);
+
 /* Appends query with its placeholders replaced by literals. since may be NULL, see struct plan. */
 int postgres_bind(struct conn *conn, struct buf *out, const char *query, const struct plan *plan,
                   struct err *err);

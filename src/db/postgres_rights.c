@@ -72,6 +72,23 @@ int postgres_rights(struct conn *conn, const struct config_sink *sink, const str
     return failed ? -1 : 0;
 }
 
+/* The columns of the system catalogues that tell the names can be read by everybody. */
+int postgres_reading(struct conn *conn, const char *schema, const char *table, struct buf *mend, struct err *err)
+{
+    struct buf sql = {0};
+    buf_puts(&sql,
+             "SELECT pg_catalog.format('GRANT USAGE ON SCHEMA %I TO %I;', n.nspname, current_user)"
+             " FROM pg_catalog.pg_namespace n WHERE n.nspname = $1::text AND NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE')"
+             " UNION ALL SELECT pg_catalog.format('GRANT SELECT ON TABLE %I.%I TO %I;', n.nspname, c.relname, current_user)"
+             " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+             " WHERE c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND CASE WHEN $1 IS NULL"
+             " THEN c.oid = pg_catalog.to_regclass(pg_catalog.quote_ident($2)) ELSE n.nspname = $1 END"
+             " AND NOT pg_catalog.has_table_privilege(c.oid, 'SELECT')");
+    int failed = put_lines(conn, &sql, (const char *const[]){schema, table}, 2, mend, err);
+    buf_free(&sql);
+    return failed;
+}
+
 /* Rights on the tables that are there. */
 static int state_rights(struct conn *conn, const char *schema, struct buf *mend, struct err *err)
 {

@@ -376,6 +376,7 @@ const struct driver driver_sqlite = {
     .ping = sqlite_ping,
     .server = sqlite_server,
     .describe = sqlite_describe,
+    .list = sqlite_list,
     .quote = sqlite_quote,
     .sampler_new = sqlite_sampler_new,
     .sampler_free = sqlite_sampler_free,

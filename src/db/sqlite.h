@@ -58,6 +58,9 @@ void sqlite_identifier(struct buf *out, const char *name);
 int sqlite_bind_value(sqlite3_stmt *stmt, int number, const struct value *value);
 int sqlite_bind_scalar(sqlite3_stmt *stmt, int number, const struct config_value *value);
 
+/* Looking around, see driver.h: sqlite_list.c. */
+int sqlite_list(struct conn *conn, const char *schema, struct arena *arena, struct listed **list, size_t *count,
+                struct err *err);
 int sqlite_describe(struct conn *conn, const struct subject *subject, struct arena *arena,
                     struct relation **relation, struct err *err);
 /* Fills in the key's uniqueness and collations and the updated column's index. rowid is the column that is
