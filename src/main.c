@@ -15,18 +15,19 @@
 #include "db/db.h"
 #include "http/http.h"
 #include "ops/check.h"
+#include "ops/copy.h"
 #include "ops/ddl.h"
+#include "ops/init.h"
 #include "ops/roles.h"
 #include "ops/traffic.h"
-#include "pull/pull.h"
 #include "push/gate.h"
 #include "push/sink.h"
 
 enum { USAGE = 2 }; /* the exit status of a command line that cannot be used */
 
 struct arguments {
-    const char *config, *since, *limit, *table, *name;
-    bool roles;
+    const char *config, *since, *limit, *table, *name, *system, *schema, *password_file;
+    bool roles, sesam;
 };
 
 /* What most commands need: a configuration, its systems, its sources and its sinks. */
@@ -219,43 +220,32 @@ static struct source *find_source(const struct app *app, const char *name)
     return NULL;
 }
 
-static int copy_out(struct pull *pull, struct err *err)
-{
-    enum { BLOCK = 131072 };
-    char *block = malloc(BLOCK);
-    if (!block)
-        return err_memory(err);
-    ssize_t got;
-    while ((got = pull_read(pull, block, BLOCK, err)) > 0)
-        if (fwrite(block, 1, (size_t)got, stdout) != (size_t)got) {
-            got = err_set(err, ERR_INTERNAL, "cannot write to standard output");
-            break;
-        }
-    free(block);
-    if (got == 0 && fflush(stdout))
-        got = err_set(err, ERR_INTERNAL, "cannot write to standard output");
-    return got < 0 ? -1 : 0;
-}
-
 static int pull_command(struct app *app, const struct arguments *arguments)
 {
     struct err err = {0};
-    struct pull *pull = NULL;
-    struct pull_parameter parameters[2];
-    struct pull_request request = {.parameters = parameters};
     struct source *source = find_source(app, arguments->name);
     if (!source) {
         err_set(&err, ERR_NOT_FOUND, "the configuration has no source '%s'", arguments->name);
         return fail(&err);
     }
-    if (arguments->since)
-        parameters[request.count++] = (struct pull_parameter){"since", arguments->since};
-    if (arguments->limit)
-        parameters[request.count++] = (struct pull_parameter){"limit", arguments->limit};
     signal(SIGPIPE, SIG_IGN);
-    int failed = pull_open(&pull, source, &request, &err) || copy_out(pull, &err);
-    pull_close(pull, failed ? err.text : NULL);
-    return failed ? fail(&err) : EXIT_SUCCESS;
+    return copy_run(source, arguments->since, arguments->limit, stdout, &err) ? fail(&err) : EXIT_SUCCESS;
+}
+
+/* init */
+
+static int init_command(const struct arguments *arguments)
+{
+    struct err err = {0};
+    const struct init init = {.url = arguments->system,
+                              .schema = arguments->schema,
+                              .password_file = arguments->password_file,
+                              .sesam = arguments->sesam};
+    if (!init.url)
+        return usage("init lacks --system URL", "");
+    log_setup(LOG_WARNING, LOG_TEXT);
+    signal(SIGPIPE, SIG_IGN);
+    return init_run(&init, stdout, stderr, &err) ? fail(&err) : EXIT_SUCCESS;
 }
 
 /* ddl */
@@ -298,6 +288,9 @@ static void print_help(FILE *out)
 {
     fputs("sesam-sql connects SQL databases to Sesam: it exposes tables over Sesam's JSON pull and push protocols.\n"
           "\n"
+          "  sesam-sql init --system URL [--schema NAME] [--password-file FILE] [--sesam]\n"
+          "                                      look into a database, and print a configuration for it\n"
+          "                                      (with --sesam instead: Sesam's system and pipes, one JSON array)\n"
           "  sesam-sql serve [--config FILE]     run the service until SIGTERM or SIGINT; SIGHUP reads its\n"
           "                                      certificate again\n"
           "  sesam-sql check [--config FILE]     look at everything the configuration names, and report\n"
@@ -314,7 +307,8 @@ static void print_help(FILE *out)
           "  sesam-sql --version | --help\n"
           "\n"
           "The configuration is the JSON in FILE, else in $SESAM_SQL_CONFIG, else in the file that\n"
-          "$SESAM_SQL_CONFIG_FILE names.\n",
+          "$SESAM_SQL_CONFIG_FILE names. A URL is postgresql://USER@HOST:PORT/DATABASE, mysql:// or mariadb://\n"
+          "likewise, or sqlite:PATH; its password comes from $SESAM_SQL_PASSWORD, the file, or the terminal.\n",
           out);
 }
 
@@ -345,7 +339,11 @@ static int run(const char *command, const struct arguments *arguments)
 /* The commands, and what they want behind them. */
 static const struct command {
     const char *word, *wants; /* wants NULL: nothing */
-} commands[] = {{"serve", NULL}, {"check", NULL}, {"pull", "the name of a source"}, {"ddl", "a type of database"}};
+} commands[] = {{"init", NULL},
+                {"serve", NULL},
+                {"check", NULL},
+                {"pull", "the name of a source"},
+                {"ddl", "a type of database"}};
 
 static const struct command *find_command(const char *word)
 {
@@ -373,17 +371,25 @@ static int parse_words(int argc, char **argv, struct arguments *arguments)
         return usage("--since and --limit are for pull", "");
     if (strcmp(word, "ddl") != 0 && (arguments->table || arguments->roles))
         return usage("--table and --roles are for ddl", "");
+    if (strcmp(word, "init") != 0 &&
+        (arguments->system || arguments->schema || arguments->password_file || arguments->sesam))
+        return usage("--system, --schema, --password-file and --sesam are for init", "");
+    if (strcmp(word, "init") == 0)
+        return arguments->config ? usage("init takes no --config: it prints one", "") : init_command(arguments);
     return strcmp(word, "ddl") == 0 ? ddl_command(arguments) : run(word, arguments);
 }
 
 int main(int argc, char **argv)
 {
-    enum { OPTION_CONFIG = 1, OPTION_SINCE, OPTION_LIMIT, OPTION_TABLE, OPTION_ROLES, OPTION_KEYS, OPTION_VERSION };
+    enum { OPTION_CONFIG = 1, OPTION_SINCE, OPTION_LIMIT, OPTION_TABLE, OPTION_ROLES, OPTION_KEYS, OPTION_VERSION,
+           OPTION_SYSTEM, OPTION_SCHEMA, OPTION_PASSWORD_FILE, OPTION_SESAM };
     static const struct option options[] = {
         {"config", required_argument, NULL, OPTION_CONFIG}, {"since", required_argument, NULL, OPTION_SINCE},
         {"limit", required_argument, NULL, OPTION_LIMIT},   {"table", required_argument, NULL, OPTION_TABLE},
         {"roles", no_argument, NULL, OPTION_ROLES},         {"version", no_argument, NULL, OPTION_VERSION},
         {"help", no_argument, NULL, 'h'},                   {"keys", no_argument, NULL, OPTION_KEYS},
+        {"system", required_argument, NULL, OPTION_SYSTEM}, {"schema", required_argument, NULL, OPTION_SCHEMA},
+        {"sesam", no_argument, NULL, OPTION_SESAM},         {"password-file", required_argument, NULL, OPTION_PASSWORD_FILE},
         {NULL, 0, NULL, 0},
     };
     struct arguments arguments = {0};
@@ -403,6 +409,18 @@ int main(int argc, char **argv)
             break;
         case OPTION_ROLES:
             arguments.roles = true;
+            break;
+        case OPTION_SYSTEM:
+            arguments.system = optarg;
+            break;
+        case OPTION_SCHEMA:
+            arguments.schema = optarg;
+            break;
+        case OPTION_PASSWORD_FILE:
+            arguments.password_file = optarg;
+            break;
+        case OPTION_SESAM:
+            arguments.sesam = true;
             break;
         case OPTION_VERSION:
             puts("sesam-sql " PACKAGE_VERSION);

@@ -4,6 +4,7 @@
 
 #include "ops/check_log.h"
 #include "ops/check_sink.h"
+#include "ops/mend.h"
 #include "pull/horizon.h"
 #include "pull/request.h"
 
@@ -139,34 +140,13 @@ static int check_key(const struct look *look)
     return failed;
 }
 
-/* The statement that makes the index; NULL when there is no memory. */
-static const char *index_statement(const struct look *look, struct buf *out)
-{
-    const struct relation *relation = look->relation;
-    const char *updated = look->config->updated_column;
-    char name[64];
-    snprintf(name, sizeof name, "%.40s_sesam_sql", look->config->table);
-    buf_puts(out, "CREATE INDEX ");
-    look->driver->quote(look->conn, out, name);
-    buf_printf(out, " ON %s (", relation->from);
-    look->driver->quote(look->conn, out, updated);
-    for (size_t i = 0; i < relation->key_count; i++) {
-        const char *part = relation->columns[relation->key[i]].name;
-        if (strcmp(part, updated) == 0)
-            continue;
-        buf_puts(out, ", ");
-        look->driver->quote(look->conn, out, part);
-    }
-    buf_puts(out, ");");
-    return buf_text(out);
-}
-
 static void advise_index(const struct look *look)
 {
     struct buf statement = {0};
     if (look->relation->updated_indexed || !look->relation->indexable)
         return;
-    if (index_statement(look, &statement))
+    mend_index(&statement, look->driver, look->conn, look->relation, look->config->table, look->config->updated_column);
+    if (buf_text(&statement))
         fprintf(look->check->out, "  advice: no index serves the order of the reads; mend with:\n    %s\n", statement.data);
     buf_free(&statement);
 }
@@ -303,8 +283,9 @@ static void look_at_source(struct look *look, struct arena *arena)
         problem(look->check, look->err);
 }
 
-static void check_source(struct check *check, struct source *source)
+unsigned check_source(struct source *source, FILE *out)
 {
+    struct check here = {.out = out}, *check = &here;
     const struct config_source *config = source_config(source);
     struct db *db = source_db(source);
     struct err err = {0};
@@ -312,13 +293,11 @@ static void check_source(struct check *check, struct source *source)
     struct shape *shape = NULL;
     struct arena *arena = arena_new();
     bool fresh;
-    check->worn = false;
     fprintf(check->out, "source %s: ", config->name);
     if (!arena || pool_take(db->pool, NULL, &conn, &fresh, &err)) {
         fprintf(check->out, "system %s does not answer\n", db->system->name);
-        check->problems++;
         arena_free(arena);
-        return;
+        return 1;
     }
     if (source_take(source, conn, true, &shape, &fresh, &err)) {
         fprintf(check->out, "%s\n", config->table ? config->table : "query");
@@ -331,6 +310,7 @@ static void check_source(struct check *check, struct source *source)
     source_give(shape);
     arena_free(arena);
     pool_give(db->pool, NULL, conn, check->worn || err.code ? "a check failed on it" : NULL);
+    return check->problems;
 }
 
 unsigned check_run(const struct config *config, struct db *dbs, struct source **sources, struct sink **sinks,
@@ -340,7 +320,7 @@ unsigned check_run(const struct config *config, struct db *dbs, struct source **
     for (size_t i = 0; i < config->system_count; i++)
         check_system(&check, &dbs[i]);
     for (size_t i = 0; i < config->source_count; i++)
-        check_source(&check, sources[i]);
+        check.problems += check_source(sources[i], out);
     for (size_t i = 0; i < config->sink_count; i++)
         check.problems += check_sink(sinks[i], out);
     if (check.problems)

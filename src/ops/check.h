@@ -14,6 +14,9 @@
 unsigned check_run(const struct config *config, struct db *dbs, struct source **sources, struct sink **sinks,
                    FILE *out);
 
+/* The same of one source; check_sink.h has that of a sink. */
+unsigned check_source(struct source *source, FILE *out);
+
 /* Writes one problem, with what mends it. */
 void check_problem(FILE *out, const struct err *err);
 

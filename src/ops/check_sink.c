@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ops/check.h"
+#include "ops/mend.h"
 
 /* A sink that is looked at, on a connection. */
 struct look {
@@ -26,15 +27,6 @@ static void failed(struct look *look, const struct err *err)
     problem(look, err);
 }
 
-/* Statements, each line a little to the right. */
-static void show_sql(const struct look *look, const char *sql)
-{
-    for (size_t len; *sql; sql += len + (sql[len] == '\n')) {
-        len = strcspn(sql, "\n");
-        fprintf(look->out, "    %.*s\n", (int)len, sql);
-    }
-}
-
 /* a table that is not there */
 
 static void show_creation(struct look *look)
@@ -49,12 +41,12 @@ static void show_creation(struct look *look)
         err_set(&err, ERR_DATABASE, "the table is not there, and the role may not make it");
         problem(look, &err);
         fprintf(look->out, "  mend with either of:\n");
-        show_sql(look, buf_text(&tables.mend) ? tables.mend.data : "");
-        show_sql(look, sql.data);
+        mend_show(look->out, buf_text(&tables.mend) ? tables.mend.data : "");
+        mend_show(look->out, sql.data);
     } else {
         fprintf(look->out, "  table: not there, the first request makes it%s:\n",
                 tables.may == MAY ? "" : " if the role may, else run");
-        show_sql(look, sql.data);
+        mend_show(look->out, sql.data);
     }
     buf_free(&tables.mend);
     buf_free(&sql);
@@ -204,7 +196,7 @@ static void show_rights(struct look *look, const struct target *target)
     } else if (mend.len && buf_text(&mend)) {
         err_set(&err, ERR_DATABASE, "the role lacks rights on %s; mend with:", target->relation->title);
         problem(look, &err);
-        show_sql(look, mend.data);
+        mend_show(look->out, mend.data);
     } else {
         fprintf(look->out, "  rights: all that it needs\n");
     }
@@ -216,7 +208,7 @@ static void lacks_tables(struct look *look, const struct tables *tables, const c
     struct err err = {0};
     err_set(&err, ERR_DATABASE, "%s; mend with:", what);
     problem(look, &err);
-    show_sql(look, tables->mend.data ? tables->mend.data : "");
+    mend_show(look->out, tables->mend.data ? tables->mend.data : "");
     if (!tables->there)
         fprintf(look->out, "  or run what 'sesam-sql ddl %s' prints, there, and grant SELECT, INSERT, UPDATE and DELETE\n",
                 look->driver->type);

@@ -345,6 +345,11 @@ bool pull_completeness(const struct pull *pull, int64_t *time)
     return pull->outlook.limited && pull->outlook.timed && pull->outlook.horizon.known;
 }
 
+uint64_t pull_entities(const struct pull *pull)
+{
+    return pull->entities;
+}
+
 bool pull_is_filtered(const struct pull *pull)
 {
     return pull->wanted.filter_count > 0;

@@ -35,6 +35,9 @@ ssize_t pull_read(struct pull *pull, char *block, size_t size, struct err *err);
 /* Is there a horizon of time? *time is before when all rows were sent: microseconds since 1970. */
 bool pull_completeness(const struct pull *pull, int64_t *time);
 
+/* How many entities were written until now. */
+uint64_t pull_entities(const struct pull *pull);
+
 /* Was a subset asked for? */
 bool pull_is_filtered(const struct pull *pull);
 
