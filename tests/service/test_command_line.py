@@ -2,11 +2,14 @@
 
 import json
 import os
+import threading
+import time
 
 import pytest
 
 import servers
 from conftest import config_of, create
+from terminal import Terminal
 
 CANARY = "canary-7d41ab"
 T = "2024-05-01 10:00:0"
@@ -37,14 +40,17 @@ def test_version_is_told(run):
 def test_help_names_every_command(run):
     done = run("--help")
     assert done.returncode == 0
-    for command in ("serve", "check", "pull", "ddl"):
+    for command in ("init", "serve", "check", "pull", "ddl"):
         assert command in done.stdout
 
 
 @pytest.mark.parametrize("arguments", [[], ["dance"], ["serve", "--dance"], ["pull"], ["serve", "--config"],
                                        ["pull", "people", "--limit"], ["serve", "more"], ["ddl"], ["ddl", "oracle"],
                                        ["ddl", "sqlite", "more"], ["serve", "--roles"], ["check", "--table", "x"],
-                                       ["ddl", "sqlite", "--limit", "1"],
+                                       ["ddl", "sqlite", "--limit", "1"], ["init"], ["init", "--system"],
+                                       ["init", "--system", "sqlite:x", "--config", "y"], ["check", "--sesam"],
+                                       ["serve", "--schema", "x"], ["pull", "x", "--password-file", "y"],
+                                       ["init", "sqlite:x"],
                                        ["ddl", "sqlite", "--roles", "--table", "x"]])
 def test_wrong_use_is_told_on_standard_error(run, arguments):
     done = run(*arguments)
@@ -167,6 +173,44 @@ def test_pull_to_a_full_device_fails(run, people, program, tmp_path):
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config_of(people, people=source())))
     assert os.system(f"{program} pull people --config {path} >/dev/full 2>/dev/null") != 0
+
+
+def pull_slowly(program, config, tmp_path):
+    """Pulls at a terminal, with a reader that takes little at a time until progress is shown. Returns what was read, what
+    was shown, and how many seconds it took."""
+    path = tmp_path / "slow.json"
+    path.write_text(json.dumps(config))
+    reading, writing = os.pipe()
+    began = time.monotonic()
+    terminal = Terminal(program, "pull", "people", "--config", str(path), out=writing)
+    os.close(writing)
+    blocks = []
+
+    def read():
+        while block := os.read(reading, 65536):
+            blocks.append(block)
+            time.sleep(0 if "entities/s" in terminal.shown else 0.1)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    status = terminal.finish()
+    reader.join()
+    os.close(reading)
+    assert status == 0
+    return b"".join(blocks), terminal.shown, time.monotonic() - began
+
+
+def test_progress_is_shown_on_a_terminal_and_taken_away(program, run, people, tmp_path):
+    people.sql("update people set name = hex(zeroblob(300000))")
+    people.many("insert into people values (?, hex(zeroblob(300000)), ?)", [(n, T + "4") for n in range(4, 8)])
+    read, shown, seconds = pull_slowly(program, config_of(people, people=source()), tmp_path)
+    assert len(json.loads(read)) == 7
+    lines = shown.split("\r\x1b[K")
+    assert lines[0] == lines[-1] == "" and len(lines) > 2
+    assert all(" entities, " in line and " MB, " in line and "entities/s" in line for line in lines[1:-1])
+    assert len(lines) <= 2 + seconds * 4
+    done = run("pull", "people", config=config_of(people, people=source()))
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # ---- check

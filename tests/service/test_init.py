@@ -1,18 +1,15 @@
 """sesam-sql init: looks into a database and prints a configuration that check takes and pulls work with."""
 
 import json
-import os
-import pty
 import re
-import select
-import subprocess
 import urllib.parse
 
 import pytest
 
 import servers
 from clients import apply
-from conftest import create, insert
+from conftest import create
+from terminal import Terminal
 
 CANARY = "canary-93c1f0"
 T = "2024-05-01 10:00:0"
@@ -235,7 +232,7 @@ def test_tables_of_two_schemas_get_names_of_their_own(run, init, postgresql):
     checked = run("check", config=proposal.text, environment=secret_of(postgresql))
     assert checked.returncode == 0, checked.stdout
     only = init(postgresql, "--schema", "sales")
-    assert len(only.config["sources"]) == 6 and "orders" in only.config["sources"]
+    assert len(only.config["sources"]) == 6 and "Orders" in only.config["sources"]
 
 
 def test_schema_without_tables_is_told(run, db):
@@ -361,37 +358,21 @@ def test_missing_password_is_told_how_to_give_it(run, mariadb):
     assert done.returncode == 1 and done.stdout == ""
 
 
-def on_terminal(program, arguments, answers, tmp_path, environment=None):
-    """Runs the program with a terminal, and gives an answer when it asks for one. Returns status, standard output and what
-    the terminal showed."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("SESAM_SQL")}
-    out = tmp_path / "out"
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.dup2(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
-        os.execve(program, [program, *arguments], {**clean, **(environment or {})})
-    shown = b""
-    answers = list(answers)
-    while select.select([terminal], [], [], 60)[0]:
-        try:
-            block = os.read(terminal, 4096)
-        except OSError:
-            break
-        if not block:
-            break
-        shown += block
-        if answers and shown.endswith(b": "):
-            os.write(terminal, answers.pop(0))
-    os.close(terminal)  # whoever still waits there is hung up
-    _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status), out.read_text(), shown.decode()
+def ask_at_terminal(program, database, keys, tmp_path):
+    """Runs init with a terminal, and answers its question. Returns status, standard output and what was shown."""
+    with open(tmp_path / "printed", "w+", encoding="utf-8") as out:
+        terminal = Terminal(program, "init", "--system", url_of(database), out=out.fileno())
+        terminal.wait_for("(empty: none): ")
+        terminal.type(keys)
+        status = terminal.finish()
+        return status, (tmp_path / "printed").read_text(), terminal.shown
 
 
 def test_terminal_is_asked_without_echo(program, run, postgresql, tmp_path):
     postgresql.sql("create table t (id integer primary key)")
     secret = postgresql.system()["password"]
     keys = b"x\x15wrong\x7f\x7f\x7f\x7f\x7f" + secret.encode() + b"\r"
-    status, printed, shown = on_terminal(program, ["init", "--system", url_of(postgresql)], [keys], tmp_path)
+    status, printed, shown = ask_at_terminal(program, postgresql, keys, tmp_path)
     assert status == 0, shown
     assert "Password of" in shown and secret not in shown and "wrong" not in shown and secret not in printed
     (system,) = json.loads(printed)["systems"].values()
@@ -400,7 +381,7 @@ def test_terminal_is_asked_without_echo(program, run, postgresql, tmp_path):
 
 
 def test_question_can_be_left_by_control_c(program, postgresql, tmp_path):
-    status, printed, shown = on_terminal(program, ["init", "--system", url_of(postgresql)], [b"half\x03"], tmp_path)
+    status, printed, shown = ask_at_terminal(program, postgresql, b"half\x03", tmp_path)
     assert (status, printed) == (1, "") and "half" not in shown and "no password" in shown
 
 
