@@ -19,7 +19,7 @@ GRANT SHOW VIEW ON {pattern}.* TO {role}@`%`;
 --- source
 
 -- Source {name}
-GRANT SELECT ON {table} TO {role}@`%`;
+GRANT SELECT{columns} ON {table} TO {role}@`%`;
 --- log
 -- Its change log, which 'sesam-sql ddl mysql --table' makes.
 GRANT SELECT ON {list} TO {role}@`%`;

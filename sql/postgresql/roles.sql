@@ -21,7 +21,7 @@ GRANT USAGE ON SCHEMA {schema} TO {role};
 --- source
 
 -- Source {name}
-GRANT SELECT ON TABLE {table} TO {role};
+GRANT SELECT{columns} ON TABLE {table} TO {role};
 --- log
 -- Its change log, which 'sesam-sql ddl postgresql --table' makes.
 GRANT SELECT ON TABLE {list}, {log} TO {role};

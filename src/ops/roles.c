@@ -8,7 +8,7 @@
 /* The words of sql/TYPE/roles.sql. Names are quoted; those of the second line are for comments, and those of the third
  * stand within a text. */
 enum word {
-    DATABASE, PATTERN, SCHEMA, TABLE, LIST, LOG, ROLE, RIGHTS, HORIZON, STATE,
+    DATABASE, PATTERN, SCHEMA, TABLE, COLUMNS, LIST, LOG, ROLE, RIGHTS, HORIZON, STATE,
     SYSTEM, WHERE, NAME, TABLE_SAID, ROLE_SAID,
     ROLE_TEXT, DATABASE_TEXT, HOST_TEXT, PORT_TEXT,
     WORDS
@@ -21,7 +21,7 @@ static const char *const names[WORDS] = {
     [STATE] = "state",           [SYSTEM] = "system",       [WHERE] = "where",
     [NAME] = "name",             [TABLE_SAID] = "table_said", [ROLE_SAID] = "role_said",
     [ROLE_TEXT] = "role_text",   [DATABASE_TEXT] = "database_text", [HOST_TEXT] = "host_text",
-    [PORT_TEXT] = "port_text",
+    [PORT_TEXT] = "port_text",   [COLUMNS] = "columns",
 };
 
 struct roles {
@@ -277,6 +277,46 @@ static int put_states(struct roles *roles)
 
 /* sources and sinks */
 
+static bool has_name(const struct config_list *list, const char *name)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i], name) == 0)
+            return true;
+    return false;
+}
+
+static void put_column(struct roles *roles, const char *name)
+{
+    struct buf *out = &roles->words[COLUMNS].text;
+    buf_puts(out, out->len ? ", " : " (");
+    roles->driver->quote(NULL, out, name);
+}
+
+/* " (a, b)", where the configuration tells all columns that are read, and names no others: MySQL takes those for
+ * missing. */
+static void put_columns(struct roles *roles, const struct config_source *source)
+{
+    const char *updated = source->updated_column, *deleted = source->deleted.column;
+    const struct config_list *key = &source->primary_key, *read = &source->whitelist;
+    bool known = source->has_whitelist && key->count && !source->blacklist.count && !source->changelog &&
+                 !source->xmin_property;
+    begin(roles, COLUMNS);
+    for (size_t i = 0; i < source->property_count; i++)
+        known = known && (has_name(read, source->properties[i].from) || has_name(key, source->properties[i].from));
+    if (!known)
+        return;
+    for (size_t i = 0; i < key->count; i++)
+        put_column(roles, key->items[i]);
+    if (updated && !has_name(key, updated))
+        put_column(roles, updated);
+    if (deleted && !has_name(key, deleted) && !is_same(deleted, updated))
+        put_column(roles, deleted);
+    for (size_t i = 0; i < read->count; i++)
+        if (!has_name(key, read->items[i]) && !is_same(read->items[i], updated) && !is_same(read->items[i], deleted))
+            put_column(roles, read->items[i]);
+    buf_putc(&roles->words[COLUMNS].text, ')');
+}
+
 static int put_source(struct roles *roles, const struct config_source *source)
 {
     char log[CHANGE_LOG_NAME];
@@ -285,6 +325,7 @@ static int put_source(struct roles *roles, const struct config_source *source)
         return put_section(roles, "query");
     const char *schema = schema_of(roles, source->schema);
     put_table(roles, TABLE, schema, source->table);
+    put_columns(roles, source);
     change_log_name(log, source->table);
     put_table(roles, LOG, schema, log);
     put_table(roles, LIST, schema, "sesam_sql_log");

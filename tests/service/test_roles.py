@@ -378,6 +378,21 @@ def test_names_cannot_leave_their_quotes_and_comments(run, server):
     assert server.sql("select * from customers") == []
 
 
+def test_columns_that_are_not_read_cannot_be(run, service, server):
+    create(server, "customers", COLUMNS + ", secret {text}, gone integer", [(*row, "x", 0) for row in ROWS])
+    source = {**SOURCES["customers"], "primary_key": "id", "whitelist": ["name", "id"],
+              "properties": {"name": "full name"}, "deleted": {"column": "gone", "value": 1}}
+    config = config_for(server, {"customers": source})
+    apply(server, printed(run, server, config))
+    let_in(server)
+    well(run, config)
+    running = service(config)
+    assert len(running.pull("customers")) == 3
+    assert [entity["full name"] for entity in running.pull("customers", since="2024-05-01T10:00:02Z")] == ["n2", "n3"]
+    with pytest.raises(Exception, match="denied"):
+        server.sql("select secret from customers", username=NAMES[server.type], password=PASSWORD)
+
+
 def test_rights_that_are_not_needed_are_not_printed(run, mariadb):
     config = config_for(mariadb, {"customers": {"table": "customers"},
                                   "x": {**SOURCES["customers"], "late_commits": "ignore"}},
