@@ -59,9 +59,14 @@ def test_soak_loses_nothing(program, database, server, mode):
 # SQLite's writers come one after the other, so that only times that are the same for a while lose rows.
 @pytest.mark.parametrize("database, mode", [("postgresql", "time"), ("mysql", "time"), ("sqlite", "second")])
 def test_soak_without_the_guard_loses_rows(program, database, server, mode):
-    found, done = soak(program, database, server, OTHERS, "--mode", mode, "--late-commits", "ignore")
-    assert done.returncode == 0, (found, done.stderr)
-    assert found["readers"]["unlimited"]["lost"] > 0 and found["readers"]["paged"]["lost"] > 0
+    lost = {"unlimited": 0, "paged": 0}
+    for _ in range(4):  # on a busy machine a slow reader is not overtaken each time
+        found, done = soak(program, database, server, OTHERS, "--mode", mode, "--late-commits", "ignore")
+        assert done.returncode == 0, (found, done.stderr)
+        lost = {name: rows + found["readers"][name]["lost"] for name, rows in lost.items()}
+        if all(lost.values()):
+            break
+    assert all(lost.values()), lost
 
 
 # ---- no chance
