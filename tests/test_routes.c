@@ -313,6 +313,30 @@ static void a_service_that_stops_finishes_what_was_begun(void **state)
     end_world(&world);
 }
 
+/* the page */
+
+static void the_page_is_at_the_root_alone(void **state)
+{
+    static const struct {
+        const char *uri;
+        unsigned status;
+    } cases[] = {{"/", 200}, {"/?x=1", 200}, {"//", 404}, {"/x", 404}, {"/page.js", 404}, {"/sources/", 404}};
+    struct world world;
+    (void)state;
+    begin_world(&world);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct exchange get = request_of(&world, "GET", cases[i].uri);
+        assert_true(routes_begin(&get));
+        routes_answer(&get);
+        assert_int_equal(get.reply.status, cases[i].status);
+        assert_int_equal(get.reply.policy != NULL, cases[i].status == 200);
+        if (get.reply.policy)
+            assert_string_equal(get.reply.type, "text/html; charset=utf-8");
+        routes_finish(&get, NULL);
+    }
+    end_world(&world);
+}
+
 /* replies */
 
 static void every_error_has_its_status(void **state)
@@ -384,6 +408,7 @@ int main(void)
         cmocka_unit_test(a_body_without_its_length_is_counted),
         cmocka_unit_test(a_push_has_its_place_from_its_head_on),
         cmocka_unit_test(a_service_that_stops_finishes_what_was_begun),
+        cmocka_unit_test(the_page_is_at_the_root_alone),
         cmocka_unit_test(every_error_has_its_status),
         cmocka_unit_test(a_problem_has_the_members_of_its_kind),
     };

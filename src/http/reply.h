@@ -20,6 +20,7 @@ struct reply {
     bool filtered;          /* X-Dataset-Filtered */
     bool dataset;           /* it is a source's answer */
     int64_t completeness;   /* X-Dataset-Completeness: all until this time, in microseconds since 1970; below 0: none */
+    const char *policy;     /* Content-Security-Policy, of a page */
     const char *allow;      /* Allow, of a 405 */
     const char *challenge;  /* WWW-Authenticate, of a 401 */
     unsigned retry_after;   /* seconds; 0: none */

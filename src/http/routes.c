@@ -9,6 +9,7 @@
 #include "http/openapi.h"
 #include "http/upload.h"
 #include "ops/metrics.h"
+#include "ops/page.h"
 #include "ops/ready.h"
 #include "ops/status.h"
 
@@ -228,9 +229,25 @@ static void get_openapi(struct exchange *exchange)
     buf_puts(&exchange->reply.body, openapi_text);
 }
 
+static void get_page(struct exchange *exchange)
+{
+    struct reply *reply = &exchange->reply;
+    struct err err = {0};
+    reply->status = 200;
+    reply->type = "text/html; charset=utf-8";
+    reply->policy = page_policy(exchange->arena);
+    if (!reply->policy) {
+        err_memory(&err);
+        reply_error(reply, "http", &err, NULL);
+        return;
+    }
+    buf_puts(&reply->body, web_page);
+}
+
 /* routing */
 
 static const struct route routes[] = {
+    {"/", "GET, HEAD", false, true, NULL, get_page},
     {"/sources/{name}", "GET, HEAD", false, false, NULL, get_source},
     {"/sources", "GET, HEAD", false, false, NULL, get_sources},
     {"/sinks/{name}", "POST", false, false, upload_begin, upload_answer},
