@@ -161,6 +161,21 @@ def test_no_label_is_what_a_client_wrote(sqlite, service):
     assert "canary" not in running.get("/metrics").body.decode().lower()
 
 
+def test_every_metric_is_documented_and_every_documented_one_is_there(sqlite, service):
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "monitoring.md")
+    with open(path, encoding="utf-8") as file:
+        rows = [line.split("|") for line in file if line.startswith(("| `sesam_sql_", "| `process_"))]
+    documented = {name: set(re.findall("`([a-z]+)`", row[2])) for row in rows for name in re.findall("`([a-z_]+)`", row[1])}
+    running = service(people(sqlite))
+    running.pull("people")
+    told = eventually(lambda: (found := metrics(running)).all("sesam_sql_http_requests_total") and found)
+    shown = {name: set() for name in told.types}
+    for name, labels in told.samples:
+        family = name if name in shown else re.sub("_(bucket|sum|count)$", "", name)
+        shown[family] |= {label for label, _ in labels if label != "le"}
+    assert shown == documented
+
+
 # ---- counts
 
 
