@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "config/config.h"
+#include "config/schema.h"
 
 /* The systems every case may use. */
 #define SYSTEMS                                                                                              \
@@ -1295,6 +1296,48 @@ static void the_documentation_holds_the_reference(void **state)
     buf_free(&reference);
 }
 
+/* what /status shows */
+
+static void check_secrets(const struct section *section)
+{
+    for (const struct key *key = section->keys; key->name; key++) {
+        bool secret = key->type == KEY_SECRET || strcmp(key->name, "password") == 0 || strcmp(key->name, "tokens") == 0;
+        if (secret != key->secret)
+            fail_msg("%s.%s is %s", section->title, key->name, secret ? "a secret" : "no secret");
+        if (key->section)
+            check_secrets(key->section);
+    }
+}
+
+static void every_secret_of_the_schema_is_marked_as_one(void **state)
+{
+    (void)state;
+    check_secrets(&section_root);
+}
+
+static void what_is_shown_has_stars_for_secrets_and_references_as_they_were(void **state)
+{
+    static const char text[] =
+        "{\"systems\":{\"s\":{\"type\":\"postgresql\",\"host\":\"${TEST_HOST}\",\"database\":\"d\",\"username\":"
+        "\"u\",\"password\":\"hunter2${TEST_HOST}\"}},\"sources\":{\"t\":{\"system\":\"s\",\"table\":\"t\","
+        "\"supports_since\":true}},\"listen\":{\"port\":\"7\",\"authentication\":{\"type\":\"bearer\","
+        "\"tokens\":[\"hunter2\",\"${TEST_HOST}\"]}}}";
+    static const char *const wanted[] = {
+        "\"host\":\"${TEST_HOST}\"", "\"password\":\"***\"",      "\"tokens\":[\"***\",\"***\"]",
+        "\"port\":7,",               "\"late_commits\":\"auto\"", "\"pool_size\":10",
+        "\"log\":{\"level\":\"info\"", "\"sinks\":{}"};
+    (void)state;
+    setenv("TEST_HOST", "hunter2.example", 1);
+    struct config *config = read_good(text);
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        if (!strstr(config->shown, wanted[i]))
+            fail_msg("%s is not in %s", wanted[i], config->shown);
+    assert_null(strstr(config->shown, "hunter2"));
+    assert_null(strstr(config->shown, "supports_since"));
+    config_free(config);
+    unsetenv("TEST_HOST");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1338,6 +1381,8 @@ int main(void)
         cmocka_unit_test(loopback_is_told_from_the_rest),
         cmocka_unit_test(the_reference_has_every_section),
         cmocka_unit_test(the_documentation_holds_the_reference),
+        cmocka_unit_test(every_secret_of_the_schema_is_marked_as_one),
+        cmocka_unit_test(what_is_shown_has_stars_for_secrets_and_references_as_they_were),
     };
     static const char *const variables[] = {"PORT", "LISTEN_ADDRESS", "SESAM_SQL_CONFIG",
                                             "SESAM_SQL_CONFIG_FILE"};

@@ -3,14 +3,13 @@
 import base64
 import collections
 import json
-import signal
 
 import jsonschema
 import pytest
 
-from conftest import Answer, create, eventually
+from conftest import Answer, create
 from pushing import JSON, Sync
-from watching import people, stalled, status
+from watching import people, stalled, status, stop_taking
 from test_metrics import metrics
 
 VALID = {"listen": {"authentication": {"type": "basic", "users": [{"username": "a", "password": "b"}]}}}
@@ -205,18 +204,11 @@ def ask_without_credentials(told, running):
 def ask_at_the_end(told, running):
     """While the service shuts down. It takes no new connections then."""
     late = {key: running.connect() for key, operation in told.operations().items() if "503" in operation["responses"]}
-    watcher = running.connect()
-    for connection in (watcher, *late.values()):
+    for connection in late.values():
         connection.request("GET", "/health")
         assert connection.getresponse().read()
     with stalled(running):
-        running.process.send_signal(signal.SIGTERM)
-
-        def draining():
-            watcher.request("GET", "/status")
-            return json.loads(watcher.getresponse().read())["draining"]
-
-        eventually(draining)
+        stop_taking(running)
         for (path, method), connection in late.items():
             body = "[]" if method == "POST" else None
             connection.request(method, concrete(path), body=body, headers=JSON if body else {})

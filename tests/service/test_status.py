@@ -3,11 +3,10 @@
 import base64
 import datetime
 import json
-import signal
 
 from conftest import eventually
 from pushing import JSON, Sync, accepted, counts, push
-from watching import named, people, settled, silent, stalled, status
+from watching import named, people, settled, silent, stalled, status, stop_taking
 
 SECRETS = ["canary-one", "canary-two", "canary-three", "canary-four", "canary-five"]
 
@@ -313,8 +312,8 @@ def test_it_answers_while_the_service_drains(sqlite, service):
     for connection in connections:  # a service that drains takes no new ones
         assert ask(connection, "/health")[0] == 200
     with stalled(running):
-        running.process.send_signal(signal.SIGTERM)
-        told = eventually(lambda: (found := json.loads(ask(connections[0], "/status")[1]))["draining"] and found)
-        assert told["requests"]["at_work"] == 1
+        stop_taking(running)
+        told = json.loads(ask(connections[0], "/status")[1])
+        assert told["draining"] is True and told["requests"]["at_work"] == 1
         assert ask(connections[1], "/metrics")[0] == 200
         assert ask(connections[2], "/sources")[0] == 503

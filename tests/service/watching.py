@@ -1,6 +1,7 @@
 """What the tests of /metrics, /status and their like share: a service on SQLite, and requests that take their time."""
 
 import contextlib
+import signal
 import socket
 
 from conftest import DIALECTS, create, eventually
@@ -36,6 +37,19 @@ def silent():
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield {"type": "postgresql", "host": "127.0.0.1", "port": server.getsockname()[1], "database": "x",
                "username": "x", "pool_timeout": 60}
+
+
+def stop_taking(service):
+    """SIGTERM, and waits until no new connections are taken: then those that are open are told that it drains."""
+    def refuses():
+        try:
+            service.raw().close()
+        except ConnectionError:
+            return True
+        return False
+
+    service.process.send_signal(signal.SIGTERM)
+    eventually(refuses)
 
 
 def status(service, **more):
