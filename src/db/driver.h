@@ -223,6 +223,9 @@ enum { CHANGE_LOG_NAME = 56 };
 #define CHANGE_LOG_CHANGE CONFIG_CHANGE
 #define CHANGE_LOG_GONE "sesam_gone"
 
+/* The list of the logs, in each schema that has one. */
+#define CHANGE_LOG_LIST "sesam_sql_log"
+
 /* What was pruned of a log. */
 struct change_mark {
     uint64_t prunes;     /* how often */

@@ -269,18 +269,54 @@ static int try_read(const struct look *look)
     return err_hint(look->err, "look at the updated_query of source '%s'", look->config->name);
 }
 
+/* Tells what failed, and lets what follows fail for reasons of its own. */
+static void note(const struct look *look, int failed)
+{
+    if (!failed)
+        return;
+    problem(look->check, look->err);
+    look->check->worn = true;
+    err_clear(look->err);
+}
+
+/* The same of rows, which rights may keep from being read. */
+static void note_rows(const struct look *look, int failed)
+{
+    struct buf mend = {0};
+    note(look, failed);
+    if (failed && look->config->table &&
+        mend_reading(&mend, look->driver, look->conn, look->config->schema, look->config->table)) {
+        fprintf(look->check->out, "  mend with:\n");
+        mend_show(look->check->out, mend.data);
+    }
+    buf_free(&mend);
+}
+
+static void look_at_rows(const struct look *look, struct arena *arena)
+{
+    int failed = check_key(look);
+    note_rows(look, failed);
+    check_updated(look);
+    list_columns(look->check, look->shape);
+    if (failed)
+        return;
+    note(look, look_at_horizon(look, arena));
+    failed = try_read(look);
+    note_rows(look, failed);
+    if (!failed && look->shape->changelog)
+        note(look, check_log(look->shape->changelog, look->driver, look->conn, look->check->out, look->err));
+}
+
 static void look_at_source(struct look *look, struct arena *arena)
 {
     struct err required = {0};
-    bool given = request_defaults(&look->wanted, look->source, arena, &required) == 0;
-    int failed = given ? check_key(look) : 0;
+    if (request_defaults(&look->wanted, look->source, arena, &required) == 0) {
+        look_at_rows(look, arena);
+        return;
+    }
     check_updated(look);
     list_columns(look->check, look->shape);
-    if (!given)
-        fprintf(look->check->out, "  not looked at: its rows, because %s\n", required.text);
-    else if (failed || look_at_horizon(look, arena) || try_read(look) ||
-             (look->shape->changelog && check_log(look->shape->changelog, look->driver, look->conn, look->check->out, look->err)))
-        problem(look->check, look->err);
+    fprintf(look->check->out, "  not looked at: its rows, because %s\n", required.text);
 }
 
 unsigned check_source(struct source *source, FILE *out)
@@ -302,6 +338,8 @@ unsigned check_source(struct source *source, FILE *out)
     if (source_take(source, conn, true, &shape, &fresh, &err)) {
         fprintf(check->out, "%s\n", config->table ? config->table : "query");
         problem(check, &err);
+        if (err.code == ERR_DATABASE || err.code == ERR_CHANGED)
+            mend_source(out, db->driver, conn, config, err.code == ERR_CHANGED);
     } else {
         struct look look = {check, source, config, db->driver, conn, shape, shape->relation, {0}, &err};
         fprintf(check->out, "%s\n", shape->relation->title);

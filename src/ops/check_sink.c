@@ -206,7 +206,7 @@ static void show_rights(struct look *look, const struct target *target)
 static void lacks_tables(struct look *look, const struct tables *tables, const char *what)
 {
     struct err err = {0};
-    err_set(&err, ERR_DATABASE, "%s; mend with:", what);
+    err_set(&err, ERR_DATABASE, "%s%s", what, tables->mend.len ? "; mend with:" : "");
     problem(look, &err);
     mend_show(look->out, tables->mend.data ? tables->mend.data : "");
     if (!tables->there)
@@ -243,6 +243,18 @@ static void look_at_shape(struct look *look, const struct sink_shape *shape)
     show_tables(look, &shape->target);
 }
 
+static void unreadable(struct look *look, const struct err *err)
+{
+    struct buf mend = {0};
+    failed(look, err);
+    if ((err->code == ERR_DATABASE || err->code == ERR_CHANGED) &&
+        mend_reading(&mend, look->driver, look->conn, look->config->schema, look->config->table)) {
+        fprintf(look->out, err->code == ERR_CHANGED ? "  if it is there, mend with:\n" : "  mend with:\n");
+        mend_show(look->out, mend.data);
+    }
+    buf_free(&mend);
+}
+
 /* Looked at by itself first: taking the sink would make a table that is not there. */
 static void look_at_sink(struct look *look, struct sink *sink, struct arena *arena)
 {
@@ -257,7 +269,7 @@ static void look_at_sink(struct look *look, struct sink *sink, struct arena *are
         if (err.code == ERR_CHANGED && config->create_table_if_missing)
             show_creation(look);
         else
-            failed(look, &err);
+            unreadable(look, &err);
         return;
     }
     fprintf(look->out, "%s\n", relation->title);

@@ -204,3 +204,68 @@ def test_role_that_may_not_make_the_table_is_told_the_right_or_the_statement(run
         assert "column_39" in told
         postgresql.sql(next(statement for statement in sql_of(done) if statement.startswith("GRANT")))
         well(run("check", config=config_for(system, schema_definition=columns, create_table_if_missing=True)))
+
+
+# ---- what sources lack
+
+
+def mended(run, server, config, expected):
+    """Runs check, expects this in the report, and runs the statements it prints until there are no problems."""
+    done = run("check", config=config)
+    assert all(words in ill(done) for words in expected), done.stdout
+    for _ in range(3):
+        statements = sql_of(done)
+        assert statements, done.stdout
+        for statement in statements:
+            server.sql(statement)
+        done = run("check", config=config)
+        if done.returncode == 0:
+            return
+    well(done)
+
+
+def reading(system, **source):
+    return {"systems": {"db": system}, "sources": {"people": {"system": "db", "table": "people", **source}}}
+
+
+def test_source_that_may_not_be_read_is_told_the_grants(run, postgresql, mariadb):
+    postgresql.sql("create schema shut")
+    postgresql.sql("create table shut.people (id integer primary key)")
+    with role(postgresql) as system:
+        mended(run, postgresql, reading(system, schema="shut"), ["GRANT USAGE ON SCHEMA shut", "GRANT SELECT ON TABLE shut.people"])
+    postgresql.sql("create table people (id integer primary key, v text)")
+    with role(postgresql) as system:
+        mended(run, postgresql, reading(system), ["GRANT SELECT ON TABLE public.people"])
+    with role(postgresql, "select (id) on people") as system:
+        well(run("check", config=reading(system, whitelist=["id"])))
+    mariadb.sql("create table people (id integer primary key)")
+    mariadb.sql("create table others (id integer primary key)")
+    with role(mariadb, "select on service_test.others") as system:
+        mended(run, mariadb, reading(system), ["if it is there", "GRANT SELECT ON `service_test`.`people`"])
+
+
+def test_missing_right_to_the_horizon_does_not_hide_a_missing_right_to_read(run, postgresql):
+    postgresql.sql("create table people (id integer primary key, updated timestamptz not null)")
+    with role(postgresql) as system:
+        told = ill(run("check", config=reading(system, updated_column="updated")))
+        assert "2 problems" in told and "GRANT pg_read_all_stats" in told and "GRANT SELECT ON TABLE public.people" in told
+
+
+def test_index_that_is_printed_serves_the_reads(run, db):
+    create(db, "people", "b integer not null, a {key_text} not null, changed {datetime} not null, primary key (b, a)")
+    config = {"systems": {"db": db.system()}, "sources": {"people": {"system": "db", "table": "people", "updated_column": "changed"}}}
+    done = run("check", config=config)
+    assert "no index serves" in well(done)
+    (statement,) = sql_of(done)
+    db.sql(statement)
+    assert "no index" not in well(run("check", config=config))
+
+
+def test_change_log_that_is_missing_is_printed(run, db):
+    create(db, "people", "id integer not null primary key")
+    config = {"systems": {"db": db.system()}, "sources": {"people": {"system": "db", "table": "people", "tracking": "changelog"}}}
+    told = ill(run("check", config=config))
+    assert "mend with:" in told and "1 problem\n" in told
+    lines = told.split("  mend with:\n", 1)[1].splitlines()
+    apply(db, "\n".join(line[4:] for line in lines if line.startswith("    ") or not line.strip()))
+    well(run("check", config=config))
