@@ -1,7 +1,7 @@
 /* Reads the status every few seconds, shows it, and says so when it is old. */
 
 const EVERY = 3000;     /* ms from an answer to the next question */
-const PATIENCE = 10000; /* ms for an answer */
+const PATIENCE = 30000; /* ms for an answer: the browser may be asking somebody for a password meanwhile */
 const OLD = 8000;       /* ms after which figures are called old, whatever the reason */
 
 
