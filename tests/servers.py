@@ -187,8 +187,9 @@ class Server:
 
     user_names = ()  # who should own it when we are root: the first that exists
 
-    def __init__(self, durable=False, options=()):
-        """durable: as safe as a real one; else the disk is never waited for. options: more for its command line."""
+    def __init__(self, durable=False, options=(), certificate=None):
+        """durable: as safe as a real one; else the disk is never waited for. options: more for its command line.
+        certificate: the paths of one, of its key, and of the authority of clients', for a server that also speaks TLS."""
         self.durable = durable
         self.options = list(options)
         self.password = secrets.token_hex(12)
@@ -201,6 +202,7 @@ class Server:
         self.watcher = None
         try:
             self._own(self.folder)
+            self.certificate = self._take(certificate or ())
             self._watch()
             self._make()
             self.start()
@@ -299,6 +301,16 @@ class Server:
         if self.account:
             os.chown(path, self.account.pw_uid, self.account.pw_gid)
 
+    def _take(self, paths):
+        """Copies of files that only the server's user may read."""
+        copies = []
+        for path in paths:
+            copies.append(shutil.copy(path, self.folder))
+            os.chmod(copies[-1], 0o600)
+            if self.account:
+                os.chown(copies[-1], self.account.pw_uid, self.account.pw_gid)
+        return copies
+
     def _become(self):
         """In the child, before exec."""
         os.setsid()  # what the terminal sends is for us, not for the server
@@ -382,10 +394,10 @@ class PostgreSQL(Server, PostgreSQLDatabase):
     stop_signal = signal.SIGINT  # fast: breaks what is connected
     address = "127.0.0.1"
 
-    def __init__(self, durable=False, options=(), database="sesam_test"):
+    def __init__(self, durable=False, options=(), database="sesam_test", certificate=None):
         self.database = database
         self.programs = os.path.dirname(program("postgres", "/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin"))
-        Server.__init__(self, durable, options)
+        Server.__init__(self, durable, options, certificate)
 
     def system(self, socket=False, **changes):
         entry = {"type": "postgresql", "host": self.folder if socket else self.address, "port": self.port,
@@ -409,6 +421,9 @@ class PostgreSQL(Server, PostgreSQLDatabase):
                     "logging_collector": "off", "log_statement": "none", "timezone": "UTC"}
         if not self.durable:
             settings.update(fsync="off", synchronous_commit="off", full_page_writes="off")
+        if self.certificate:
+            certificate, key, authority = self.certificate
+            settings.update(ssl="on", ssl_cert_file=certificate, ssl_key_file=key, ssl_ca_file=authority)
         command = [f"{self.programs}/postgres", "-D", self.data]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
@@ -476,11 +491,11 @@ class MariaDB(Server, MariaDBDatabase):
     user_names = ("mysql",)
     stop_signal = signal.SIGTERM
 
-    def __init__(self, durable=False, options=(), database="sesam_test"):
+    def __init__(self, durable=False, options=(), database="sesam_test", certificate=None):
         self.database = database
         self.binary = program("mariadbd", "/usr/sbin", "/usr/libexec")
         self.socket = None
-        Server.__init__(self, durable, options)
+        Server.__init__(self, durable, options, certificate)
 
     def system(self, socket=False, **changes):
         entry = {"type": "mysql", "host": self.socket if socket else "127.0.0.1", "port": self.port,
@@ -502,6 +517,9 @@ class MariaDB(Server, MariaDBDatabase):
         if not self.durable:
             command += ["--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0", "--innodb-doublewrite=0",
                         "--innodb-flush-method=nosync"]
+        if self.certificate:
+            certificate, key, authority = self.certificate
+            command += [f"--ssl-cert={certificate}", f"--ssl-key={key}", f"--ssl-ca={authority}"]
         return command
 
     def _root(self):

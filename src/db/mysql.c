@@ -185,7 +185,8 @@ static int connect_failed(MYSQL *mysql, const struct config_system *system, stru
     if (number == 2026 && !system->sslmode) {
         err_set(err, ERR_DATABASE, "%s: %s (error %u)", what, mysql_error(mysql), number);
         return err_hint(err, "without 'sslmode' a host that is not this machine is verified in full: write "
-                             "'sslrootcert' with the authority that signed its certificate, or another 'sslmode'");
+                             "'sslrootcert' with the authority that signed its certificate, and as 'host' a name that is "
+                             "in it, or another 'sslmode'");
     }
     return mydb_fault(number, mysql_sqlstate(mysql), mysql_error(mysql), what, err);
 }

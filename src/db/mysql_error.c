@@ -87,7 +87,8 @@ static const struct meaning meanings[] = {
     {2011, 2013, ERR_LOST, NULL}, /* handshake, lost */
     {CR_NET_PACKET_TOO_LARGE, CR_NET_PACKET_TOO_LARGE, ERR_LOST, NULL},
     {CR_SSL_CONNECTION_ERROR, CR_SSL_CONNECTION_ERROR, ERR_DATABASE,
-     "see 'sslmode' (disabled, preferred, required, verify-ca, verify-full) and 'sslrootcert' of the system"},
+     "see 'sslmode' (disabled, preferred, required, verify-ca, verify-full) and 'sslrootcert' of the system; verify-full "
+     "wants the name of 'host' in the certificate"},
     {CR_MALFORMED_PACKET, CR_MALFORMED_PACKET, ERR_LOST, NULL},
     {2055, 2055, ERR_LOST, NULL}, /* lost, with the system's reason */
     {2059, 2061, ERR_DATABASE, "the client library cannot use the role's authentication method"},
