@@ -249,7 +249,8 @@ static const struct key listen_keys[] = {
      .max = 1e9,
      .at = AT(head_timeout),
      .def = "20",
-     .help = "seconds until a new connection's TLS handshake and the head of its request have to be in; 0: no limit"},
+     .help = "seconds until a new connection's TLS handshake and the head of its request have to be in; 0: "
+             "no limit"},
     {.name = "idle_timeout",
      .type = KEY_NUMBER,
      .min = 0,
@@ -263,7 +264,8 @@ static const struct key listen_keys[] = {
      .max = 1e9,
      .at = AT(body_timeout),
      .def = "60",
-     .help = "seconds until a body has to be in, and one more for each `min_body_rate` bytes of it; 0: no limit"},
+     .help =
+         "seconds until a body has to be in, and one more for each `min_body_rate` bytes of it; 0: no limit"},
     {.name = "min_body_rate",
      .type = KEY_UNSIGNED,
      .min = 1,

@@ -68,8 +68,9 @@ static int read_chain(struct pair *pair, const char *path, struct err *err)
             *pair = (struct pair){.chain = NULL};
             err_set(err, ERR_CONFIG, "listen.tls.certificate: '%s' holds no certificate in PEM: %s", path,
                     gnutls_strerror(code));
-            failed = err_hint(err, "the file begins with the service's own certificate, then come those between it and "
-                                   "the authority");
+            failed = err_hint(
+                err, "the file begins with the service's own certificate, then come those between it and "
+                     "the authority");
         }
     }
     free(text.data);
@@ -84,8 +85,9 @@ static int read_key(struct pair *pair, const char *path, struct err *err)
         int code = gnutls_x509_privkey_import2(pair->key, &text, GNUTLS_X509_FMT_PEM, NULL, 0);
         if (code == GNUTLS_E_DECRYPTION_FAILED) {
             err_set(err, ERR_CONFIG, "listen.tls.key: '%s' is encrypted", path);
-            failed = err_hint(err, "there is nobody to ask for its password: store it without one, readable only by the "
-                                   "service");
+            failed = err_hint(
+                err, "there is nobody to ask for its password: store it without one, readable only by the "
+                     "service");
         } else if (code < 0) {
             failed = err_set(err, ERR_CONFIG, "listen.tls.key: '%s' holds no private key in PEM: %s", path,
                              gnutls_strerror(code));
@@ -105,9 +107,10 @@ static int check_fit(const struct pair *pair, const struct config_listen *config
                 gnutls_x509_privkey_get_key_id(pair->key, GNUTLS_KEYID_USE_SHA256, ids[1], &sizes[1]) == 0;
     if (told && sizes[0] == sizes[1] && memcmp(ids[0], ids[1], sizes[0]) == 0)
         return 0;
-    err_set(err, ERR_CONFIG, "listen.tls.key: '%s' is not the key of the certificate in '%s'", config->tls_key,
-            config->tls_certificate);
-    return err_hint(err, "both files have to be of the same renewal, and the service's own certificate comes first");
+    err_set(err, ERR_CONFIG, "listen.tls.key: '%s' is not the key of the certificate in '%s'",
+            config->tls_key, config->tls_certificate);
+    return err_hint(
+        err, "both files have to be of the same renewal, and the service's own certificate comes first");
 }
 
 static void log_validity(const struct pair *pair, const char *path)
@@ -159,7 +162,8 @@ static int copy_chain(gnutls_pcert_st **out, unsigned *length)
 {
     gnutls_pcert_st *copy = gnutls_calloc(used.pair.length, sizeof *copy);
     unsigned done = 0;
-    while (copy && done < used.pair.length && gnutls_pcert_import_x509(&copy[done], used.pair.chain[done], 0) == 0)
+    while (copy && done < used.pair.length &&
+           gnutls_pcert_import_x509(&copy[done], used.pair.chain[done], 0) == 0)
         done++;
     if (copy && done == used.pair.length) {
         *out = copy;
@@ -185,10 +189,11 @@ static int copy_key(gnutls_privkey_t *out)
     return -1;
 }
 
-/* Each session gets copies that the library frees: what is in use may be another while it still needs them. */
+/* Each session gets copies that the library frees: what is in use may be another while it still needs them.
+ */
 static int retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st *info, gnutls_pcert_st **chain,
-                    unsigned *length, gnutls_ocsp_data_st **ocsp, unsigned *ocsp_length, gnutls_privkey_t *key,
-                    unsigned *flags)
+                    unsigned *length, gnutls_ocsp_data_st **ocsp, unsigned *ocsp_length,
+                    gnutls_privkey_t *key, unsigned *flags)
 {
     (void)session;
     (void)info;

@@ -93,7 +93,8 @@ static void make_room(struct door *door, const struct guest *newest)
     if (monotonic_seconds() < door->warned + QUIET)
         return;
     door->warned = monotonic_seconds();
-    log_warning("http", "more than %zu connections: those that wait longest are closed for new ones", door->room);
+    log_warning("http", "more than %zu connections: those that wait longest are closed for new ones",
+                door->room);
 }
 
 int door_open(struct door **out, size_t room, struct err *err)

@@ -1,7 +1,7 @@
-/* Knows every connection, and shows out whoever is too slow: libmicrohttpd sees a client that does nothing at all, but not
- * one that sends a byte now and then for ever. When more come than there is room for, those go who have waited longest
- * without having anything at work. To show out is to shut the socket down; the thread that serves it then ends it. One
- * thread for all. */
+/* Knows every connection, and shows out whoever is too slow: libmicrohttpd sees a client that does nothing at
+ * all, but not one that sends a byte now and then for ever. When more come than there is room for, those go
+ * who have waited longest without having anything at work. To show out is to shut the socket down; the thread
+ * that serves it then ends it. One thread for all. */
 #ifndef HTTP_DOOR_H
 #define HTTP_DOOR_H
 
@@ -24,9 +24,9 @@ struct guest {
     struct guest *next;
     int fd;
     struct stay stay;
-    double since;    /* when the stay began, and */
-    double deadline; /* when it ends, in monotonic seconds; 0: never */
-    const char *why; /* it was shown out; NULL: it was not */
+    double since;      /* when the stay began, and */
+    double deadline;   /* when it ends, in monotonic seconds; 0: never */
+    const char *why;   /* it was shown out; NULL: it was not */
     unsigned requests; /* it has made; its own thread's */
 };
 

@@ -37,7 +37,8 @@ static const char *take_header(struct arena *arena, struct MHD_Connection *conne
 
 /* Two parties that take the end of a body for different places can be made to disagree about who asked what
  * (RFC 9112, 6.3), so a length may be told only once. */
-void head_take(struct request *request, struct arena *arena, struct MHD_Connection *connection, const char *method)
+void head_take(struct request *request, struct arena *arena, struct MHD_Connection *connection,
+               const char *method)
 {
     struct lengths lengths = {.length = UINT64_MAX};
     MHD_get_connection_values(connection, MHD_HEADER_KIND, count_length, &lengths);

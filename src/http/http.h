@@ -11,8 +11,8 @@ struct http;
 /* Listens as the configuration says and serves until http_stop. service is borrowed. */
 int http_start(struct http **http, struct service *service, struct err *err);
 
-/* Reads the certificate again, for connections that begin from now on. When it cannot be used, the log says why and the
- * one before stays in use. Without TLS there is nothing to do, which the log says, too. */
+/* Reads the certificate again, for connections that begin from now on. When it cannot be used, the log says
+ * why and the one before stays in use. Without TLS there is nothing to do, which the log says, too. */
 void http_reload(struct http *http);
 
 /* Takes no new connections, and waits until the requests at work are answered or http_abort is called. */

@@ -99,11 +99,13 @@ static struct guest *guest_of(struct MHD_Connection *connection)
 
 static int socket_of(struct MHD_Connection *connection)
 {
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     return info ? info->connect_fd : -1;
 }
 
-void work_connection(void *arg, struct MHD_Connection *connection, void **guest, enum MHD_ConnectionNotificationCode code)
+void work_connection(void *arg, struct MHD_Connection *connection, void **guest,
+                     enum MHD_ConnectionNotificationCode code)
 {
     struct works *works = arg;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
@@ -162,14 +164,16 @@ static const char *why_ended(enum MHD_RequestTerminationCode code, const struct 
     }
 }
 
-/* What a reader does not take would else stay in the kernel's buffers for minutes after the connection is closed. */
+/* What a reader does not take would else stay in the kernel's buffers for minutes after the connection is
+ * closed. */
 static void forget_unsent(struct MHD_Connection *connection)
 {
     struct linger at_once = {.l_onoff = 1, .l_linger = 0};
     setsockopt(socket_of(connection), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
-void work_end(void *arg, struct MHD_Connection *connection, void **memory, enum MHD_RequestTerminationCode code)
+void work_end(void *arg, struct MHD_Connection *connection, void **memory,
+              enum MHD_RequestTerminationCode code)
 {
     struct works *works = arg;
     struct work *work = *memory;

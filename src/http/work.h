@@ -1,5 +1,5 @@
-/* The requests at work: brings each from its connection to the routes, and their reply back. What happens between is the
- * routes', the daemon itself is http.c's. */
+/* The requests at work: brings each from its connection to the routes, and their reply back. What happens
+ * between is the routes', the daemon itself is http.c's. */
 #ifndef HTTP_WORK_H
 #define HTTP_WORK_H
 
@@ -32,12 +32,15 @@ void works_close(struct works *works);
 void works_wait(struct works *works);
 void works_abort(struct works *works);
 
-/* libmicrohttpd's, each with the works as its first argument: MHD_OPTION_NOTIFY_CONNECTION, MHD_OPTION_URI_LOG_CALLBACK,
- * MHD_AccessHandlerCallback and MHD_OPTION_NOTIFY_COMPLETED, in the order in which they come. */
-void work_connection(void *arg, struct MHD_Connection *connection, void **guest, enum MHD_ConnectionNotificationCode code);
+/* libmicrohttpd's, each with the works as its first argument: MHD_OPTION_NOTIFY_CONNECTION,
+ * MHD_OPTION_URI_LOG_CALLBACK, MHD_AccessHandlerCallback and MHD_OPTION_NOTIFY_COMPLETED, in the order in
+ * which they come. */
+void work_connection(void *arg, struct MHD_Connection *connection, void **guest,
+                     enum MHD_ConnectionNotificationCode code);
 void *work_begin(void *arg, const char *uri, struct MHD_Connection *connection);
 enum MHD_Result work_answer(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
                             const char *version, const char *data, size_t *size, void **memory);
-void work_end(void *arg, struct MHD_Connection *connection, void **memory, enum MHD_RequestTerminationCode code);
+void work_end(void *arg, struct MHD_Connection *connection, void **memory,
+              enum MHD_RequestTerminationCode code);
 
 #endif

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import resource
 import select
 import socket
 import ssl
@@ -167,6 +168,20 @@ def test_those_who_wait_longest_make_room_for_others(start):
         assert eventually(lambda: sum(map(is_open, waiting)) <= room)
         assert is_open(waiting[-1]) and is_open(waiting[100])
         assert "those that wait longest" in service.log()
+
+
+def test_few_open_files_make_the_room_smaller(start):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
+    try:
+        service = start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(service.raw(b"GET /")) for _ in range(150)]
+        assert service.get("/health").status == 200
+        assert len(service.pull("people")) == 1
+        assert is_open(waiting[-1])
 
 
 class Flood:
