@@ -1004,6 +1004,125 @@ static void sweep_takes_what_no_list_has(void **state)
     assert_string_equal(ask(session, "select string_agg(id::text, ' ' order by id) from contract_pairs"), "1 2 3 9 10");
 }
 
+/* Lists of integers are kept as runs where those are few. */
+static void list_of_seen_keys_is_kept_in_its_shorter_form(void **state)
+{
+    static const struct {
+        const char *type, *list, *kept;
+    } cases[] = {
+        {"bigint", "[]", "[]"},
+        {"bigint", "[5]", "[[5,5]]"},
+        {"smallint", "[1,2,3,5,6,9]", "[[1,3],[5,6],[9,9]]"},
+        {"integer", "[-2,-1,0,1]", "[[-2,1]]"},
+        {"integer", "[3,2,1,1]", "[[3,3],[2,2],[1,1],[1,1]]"},
+        {"integer", "[1,3,5,7,9,11,13,15]", "[[1,1],[3,3],[5,5],[7,7],[9,9],[11,11],[13,13],[15,15]]"},
+        {"integer", "[1,3,5,7,9,11,13,15,17]", "[1,3,5,7,9,11,13,15,17]"},
+        {"bigint", "[-9223372036854775808,-9223372036854775807,9223372036854775806,9223372036854775807]",
+         "[[-9223372036854775808,-9223372036854775807],[9223372036854775806,9223372036854775807]]"},
+        {"bigint", "[9223372036854775807,-9223372036854775808]",
+         "[[9223372036854775807,9223372036854775807],[-9223372036854775808,-9223372036854775808]]"},
+        {"oid", "[1,2,3]", "[1,2,3]"},
+        {"numeric", "[\"1\",\"2\"]", "[\"1\",\"2\"]"},
+    };
+    struct session *session = *state;
+    drop_state();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char columns[64];
+        snprintf(columns, sizeof columns, "k %s primary key", cases[i].type);
+        sql_table("kept", columns);
+        struct target target = target_table(session, "contract_kept");
+        struct sync_state sync = {.exists = true, .open = true, .sequence_id = "s"};
+        MUST(driver->sync_prepare(session->conn, &target, &session->err));
+        begin(session);
+        MUST(driver->sync_begin(session->conn, &target, "s", &session->err));
+        MUST(driver->sync_add(session->conn, &target, &sync, cases[i].list, strlen(cases[i].list), NULL, &session->err));
+        commit(session);
+        assert_string_equal(ask(session, "select seen from sesam_sql_request where target like '%contract_kept'"),
+                            cases[i].kept);
+    }
+}
+
+/* What is between runs goes, and so it does where not all lists are runs. */
+static void sweep_takes_what_is_in_no_run(void **state)
+{
+    static const char nine[] = "[11,13,15,17,19,21,23,25,27]";
+    static const struct {
+        const char *what, *type, *there, *lists[3], *left; /* the first list comes with the sweep */
+    } cases[] = {
+        {"nothing was seen", "integer", "-2147483648, 0, 2147483647", {"[]"}, NULL},
+        {"nothing was seen", "bigint", "-9223372036854775808, 0, 9223372036854775807", {"[]", "[]"}, NULL},
+        {"all", "integer", "1, 2, 3", {"[1,2,3]"}, "1 2 3"},
+        {"before, between and behind", "integer", "1, 2, 3, 4, 5, 6, 7, 8, 9", {"[2,3,4]", "[6]", "[8]"}, "2 3 4 6 8"},
+        {"lists that overlap", "integer", "1, 2, 3, 4, 5, 6", {"[2,3,4]", "[3,4,5]"}, "2 3 4 5"},
+        {"one within the other", "integer", "1, 2, 3, 4, 5, 6", {"[3]", "[2,3,4,5]", "[4]"}, "2 3 4 5"},
+        {"seen and gone", "integer", "1, 4", {"[1,2,3]", "[7]"}, "1"},
+        {"the ends stay", "smallint", "-32768, 0, 32767", {"[-32768]", "[32767]"}, "-32768 32767"},
+        {"the ends go", "smallint", "-32768, 0, 32767", {"[-32767,0]", "[]"}, "0"},
+        {"the ends stay", "bigint", "-9223372036854775808, -9223372036854775807, 0, 9223372036854775806, 9223372036854775807",
+         {"[-9223372036854775808]", "[9223372036854775807]"}, "-9223372036854775808 9223372036854775807"},
+        {"the ends go", "bigint", "-9223372036854775808, -9223372036854775807, 0, 9223372036854775806, 9223372036854775807",
+         {"[-9223372036854775807,9223372036854775806]"}, "-9223372036854775807 9223372036854775806"},
+        {"keys without runs", "integer", "10, 11, 12, 13, 28", {nine}, "11 13"},
+        {"keys without runs, and runs", "integer", "1, 2, 3, 10, 11, 12, 13, 28", {"[1,2]", nine}, "1 2 11 13"},
+        {"runs, and keys without", "bigint", "1, 2, 3, 10, 11, 12, 13, 28", {nine, "[1,2]", "[]"}, "1 2 11 13"},
+    };
+    struct session *session = *state;
+    uint64_t total;
+    drop_state();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char columns[64];
+        snprintf(columns, sizeof columns, "k %s primary key", cases[i].type);
+        sql_table("runs", columns);
+        sql("insert into contract_runs select k from unnest('{%s}'::bigint[]) k", cases[i].there);
+        struct target target = target_table(session, "contract_runs");
+        struct sync_state sync = {.exists = true, .open = true, .sequence_id = "s"};
+        struct sweep sweep = {.target = &target, .kind = SWEEP_COUNT, .seen = cases[i].lists[0]};
+        MUST(driver->sync_prepare(session->conn, &target, &session->err));
+        begin(session);
+        MUST(driver->sync_begin(session->conn, &target, "s", &session->err));
+        for (size_t j = 1; j < 3 && cases[i].lists[j]; j++) {
+            sweep.sequence_id = "s";
+            MUST(driver->sync_add(session->conn, &target, &sync, cases[i].lists[j], strlen(cases[i].lists[j]), NULL,
+                                  &session->err));
+        }
+        uint64_t all = strtoull(ask(session, "select count(*) from contract_runs"), NULL, 10);
+        uint64_t count = sweep_rows(session, &sweep, 0, &total);
+        assert_int_equal(total, count ? all : 0);
+        sweep.kind = SWEEP_DELETE;
+        assert_int_equal(sweep_rows(session, &sweep, 0, &total), count);
+        assert_int_equal(total, count ? all : 0);
+        commit(session);
+        const char *left = ask(session, "select coalesce(string_agg(k::text, ' ' order by k), '') from contract_runs");
+        if (strcmp(left, cases[i].left ? cases[i].left : "") != 0)
+            fail_msg("%s, %s: '%s' is left", cases[i].type, cases[i].what, left);
+    }
+}
+
+static void only_gaps_between_runs_are_read(void **state)
+{
+    struct session *session = *state;
+    unsigned long scans, read;
+    uint64_t total;
+    struct buf list = {0};
+    sql_table("pairs", "id bigint primary key, name text");
+    sql("insert into contract_pairs select g, 'x' from generate_series(1, 3000) g");
+    sql("vacuum analyze contract_pairs");
+    struct target target = target_table(session, "contract_pairs");
+    for (int id = 1; id <= 3000; id++)
+        if (id != 2000)
+            buf_printf(&list, "%c%d", id == 1 ? '[' : ',', id);
+    buf_putc(&list, ']');
+    struct sweep sweep = {.target = &target, .kind = SWEEP_DELETE, .seen = buf_text(&list)};
+    begin(session);
+    assert_int_equal(sweep_rows(session, &sweep, 1, &total), 1);
+    commit(session);
+    buf_free(&list);
+    read_by_index(session, "contract_pairs_pkey", &scans, &read);
+    assert_in_range(read, 1, 10);
+    assert_string_equal(ask(session, "select count(*) filter (where id <> 2000) || ' of ' || count(*) from contract_pairs"),
+                        "2999 of 2999");
+}
+
 static void seen_keys_of_all_types_are_recognised(void **state)
 {
     static const struct {
@@ -1115,6 +1234,9 @@ int main(void)
         TEST(tables_dropped_behind_our_back_are_a_race_once),
         TEST(exclusive_lock_keeps_all_others_of_the_sink_out),
         TEST(sweep_takes_what_no_list_has),
+        TEST(list_of_seen_keys_is_kept_in_its_shorter_form),
+        TEST(sweep_takes_what_is_in_no_run),
+        TEST(only_gaps_between_runs_are_read),
         TEST(seen_keys_of_all_types_are_recognised),
         TEST(role_without_rights_is_told_what_to_run),
     };

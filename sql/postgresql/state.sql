@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS sesam_sql_request (
     request_id text,                -- NULL: an incremental batch that came meanwhile
     digest text,
     answer text,
-    seen text,                      -- a JSON array; NULL once the sequence is done
+    seen text,                      -- a JSON array of keys, or of runs of integers; NULL once the sequence is done
     PRIMARY KEY (target, sink, sequence_id, n)
 );
 CREATE UNIQUE INDEX IF NOT EXISTS sesam_sql_request_id ON sesam_sql_request (target, sink, sequence_id, request_id);

@@ -193,6 +193,14 @@ int postgres_sync_end(struct conn *conn, const struct target *target, const char
 /* Appends "schema" of the target, quoted. */
 void postgres_schema(struct buf *out, const struct target *target);
 int postgres_seen(const struct target *target, const struct row *row, struct buf *out, struct err *err);
+
+/* Are the target's keys single integers, whose lists may be kept as runs? */
+bool postgres_has_runs(const struct target *target);
+/* Is a list kept so? One without any key is, too. */
+bool postgres_is_runs(const char *list);
+/* Appends such a target's list of seen keys, "[1,2,3]", in the form it is kept in: as its runs, "[[1,3]]", where those
+ * are few, else as it is. Returns with out failed if there is no memory. */
+void postgres_put_runs(struct buf *out, const char *list, size_t len);
 int postgres_sweep(struct conn *conn, const struct sweep *sweep, uint64_t enough, uint64_t *rows, uint64_t *total,
                    struct err *err);
 

@@ -379,16 +379,21 @@ int postgres_sync_add(struct conn *conn, const struct target *target, const stru
 {
     char entities[24];
     unsigned long touched = 0;
-    char *list = strndup(seen, seen_len);
-    if (!list)
-        return err_memory(err);
-    int failed = execute(conn, target,
-                         "INSERT INTO @.sesam_sql_request (target, sink, sequence_id, request_id, digest, answer, seen)"
-                         " VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                         (const char *const[]){state->sequence_id, receipt ? receipt->request_id : NULL,
-                                               receipt ? receipt->digest : NULL, receipt ? receipt->answer : NULL, list},
-                         5, NULL, err);
-    free(list);
+    struct buf list = {0};
+    if (postgres_has_runs(target))
+        postgres_put_runs(&list, seen, seen_len);
+    else
+        buf_put(&list, seen, seen_len);
+    const char *text = buf_text(&list);
+    int failed = !text ? err_memory(err)
+                       : execute(conn, target,
+                                 "INSERT INTO @.sesam_sql_request (target, sink, sequence_id, request_id, digest, answer,"
+                                 " seen) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                                 (const char *const[]){state->sequence_id, receipt ? receipt->request_id : NULL,
+                                                       receipt ? receipt->digest : NULL,
+                                                       receipt ? receipt->answer : NULL, text},
+                                 5, NULL, err);
+    buf_free(&list);
     if (failed || !receipt)
         return failed;
     snprintf(entities, sizeof entities, "%zu", count_items(seen, seen_len));
