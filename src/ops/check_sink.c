@@ -307,3 +307,21 @@ unsigned check_sink(struct sink *sink, FILE *out)
     pool_give(db->pool, NULL, look.conn, look.worn ? "a check failed on it" : NULL);
     return look.problems;
 }
+
+bool check_writing(struct sink *sink)
+{
+    struct db *db = sink_db(sink);
+    struct conn *conn = NULL;
+    struct sink_shape *shape = NULL;
+    struct buf mend = {0};
+    struct err err = {0};
+    bool fresh, may = true;
+    if (pool_take(db->pool, NULL, &conn, &fresh, &err))
+        return true;
+    if (sink_take(sink, conn, false, &shape, &fresh, &err) == 0)
+        may = db->driver->rights(conn, sink_config(sink), &shape->target, &mend, &err) == 0 && !mend.len;
+    sink_give(shape);
+    buf_free(&mend);
+    pool_give(db->pool, NULL, conn, err.code ? "a check failed on it" : NULL);
+    return may;
+}

@@ -250,27 +250,36 @@ static void note_problems(struct survey *survey, const char *what, char **proble
     *problems = NULL;
 }
 
+static void try_source(struct initing *initing, struct source *source, char **before)
+{
+    char *problems = find_problems(source, NULL, initing->err);
+    if (problems)
+        note_problems(survey_of(initing, source_config(source)->name), "WARNING: the source cannot be read yet", &problems, before);
+    free(problems);
+}
+
+/* A role that does not write the table is not meant to. */
+static void try_sink(struct initing *initing, struct sink *sink, char **before)
+{
+    struct survey *survey = survey_of(initing, sink_config(sink)->name);
+    char *problems = find_problems(NULL, sink, initing->err);
+    if (problems) {
+        bool writes = check_writing(sink);
+        initing->sinks[survey - initing->surveys] = writes;
+        note_problems(survey, writes ? "WARNING: the sink cannot be used yet" : "no sink", &problems, before);
+    }
+    free(problems);
+}
+
 static int try_draft(struct initing *initing, const struct opened *opened)
 {
-    char *lacks[2] = {NULL, NULL};
-    for (size_t i = 0; i < opened->config->source_count; i++) {
-        struct survey *survey = survey_of(initing, opened->config->sources[i].name);
-        char *problems = find_problems(opened->sources[i], NULL, initing->err);
-        if (problems)
-            note_problems(survey, "WARNING: the source cannot be read yet", &problems, &lacks[0]);
-        free(problems);
-    }
-    for (size_t i = 0; i < opened->config->sink_count; i++) {
-        struct survey *survey = survey_of(initing, opened->config->sinks[i].name);
-        char *problems = find_problems(NULL, opened->sinks[i], initing->err);
-        if (problems) {
-            initing->sinks[survey - initing->surveys] = false;
-            note_problems(survey, "no sink", &problems, &lacks[1]);
-        }
-        free(problems);
-    }
-    free(lacks[0]);
-    free(lacks[1]);
+    char *source_lacks = NULL, *sink_lacks = NULL;
+    for (size_t i = 0; i < opened->config->source_count; i++)
+        try_source(initing, opened->sources[i], &source_lacks);
+    for (size_t i = 0; i < opened->config->sink_count; i++)
+        try_sink(initing, opened->sinks[i], &sink_lacks);
+    free(source_lacks);
+    free(sink_lacks);
     return initing->err->code ? -1 : 0;
 }
 
@@ -372,10 +381,14 @@ static int begin(struct initing *initing)
                 : err_memory(initing->err);
 }
 
+/* Nobody was asked for one, so that may be all that is wrong. */
 static int hint_password(const struct initing *initing)
 {
-    if (!initing->url.path && !initing->draft.password && !initing->err->hint[0])
-        err_hint(initing->err, "put the password into $" PASSWORD_VARIABLE " or a file for --password-file");
+    static const char advice[] = "if it wants a password: put it into $" PASSWORD_VARIABLE ", or into a file for --password-file";
+    struct err *err = initing->err;
+    size_t len = strlen(err->hint);
+    if (!initing->url.path && !initing->draft.password && err->code != ERR_NOT_FOUND)
+        snprintf(err->hint + len, sizeof err->hint - len, "%s%s", len ? "; " : "", advice);
     return -1;
 }
 

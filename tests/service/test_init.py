@@ -268,6 +268,32 @@ def test_table_that_may_not_be_read_is_left_out_and_the_sql_mends_it(run, postgr
         postgresql.sql("drop role init_reader")
 
 
+def test_what_a_role_lacks_is_said_once_and_only_a_table_it_does_not_write_has_no_sink(run, postgresql):
+    postgresql.sql("revoke create on schema public from public")
+    postgresql.sql(f"create role init_writer login password '{CANARY}'")
+    try:
+        for table in ("a", "b", "c"):
+            postgresql.sql(f"create table {table} (id integer primary key, updated timestamptz not null)")
+            postgresql.sql(f"grant select{'' if table == 'c' else ', insert, update, delete'} on {table} to init_writer")
+        proposal = Proposal(run("init", "--system", url_of(postgresql, username="init_writer"),
+                                environment={"SESAM_SQL_PASSWORD": CANARY}))
+        assert list(proposal.config["sources"]) == ["a", "b", "c"] and list(proposal.config["sinks"]) == ["a", "b"]
+        assert proposal.said.count("GRANT pg_read_all_stats") == 1 and "as above" in proposal.about("b")
+        assert "the sink cannot be used yet" in proposal.about("a") and "no sink" in proposal.about("c")
+    finally:
+        postgresql.sql("drop owned by init_writer")
+        postgresql.sql("drop role init_writer")
+
+
+def test_parts_of_a_table_and_names_that_drive_terminals(init, postgresql):
+    postgresql.sql("create table whole (id integer primary key) partition by range (id)")
+    postgresql.sql("create table part partition of whole for values from (0) to (10)")
+    postgresql.sql('create table "bad\x1b[31mname" (id integer primary key)')
+    proposal = init(postgresql)
+    assert set(proposal.config["sources"]) == {"whole", "bad_31mname"}
+    assert "\x1b" not in proposal.said and proposal.source("bad_31mname")["table"] == "bad\x1b[31mname"
+
+
 # ---- Sesam's side
 
 
@@ -355,7 +381,7 @@ def test_password_comes_from_a_file(run, postgresql, tmp_path):
 
 def test_missing_password_is_told_how_to_give_it(run, mariadb):
     done = run("init", "--system", url_of(mariadb))
-    assert done.returncode == 1 and done.stdout == ""
+    assert done.returncode == 1 and done.stdout == "" and "SESAM_SQL_PASSWORD" in done.stderr
 
 
 def ask_at_terminal(program, database, keys, tmp_path):
