@@ -30,11 +30,26 @@ static const char *updated_of(struct column column, struct sample sample, enum c
 
 static void names_of_times_are_understood(void **state)
 {
-    static const char *const good[] = {"updated_at", "UpdatedAt", "LASTUPDATED", "last_modified", "modified", "changed_on", "mtime",
-                                       "row_updated_ts", "ts", "timestamp", "customer_updated_at", "customers_modified",
-                                       "DateModified", "lastChange", "sist_endret", "update_time", "sys_mod_time"};
-    static const char *const bad[] = {"created_at", "updated_by", "password_changed_at", "deleted_at", "date", "time", "at", "born",
-                                      "orders_updated_at", "update_count", "last_login", "", "changedx", "_"};
+    static const char *const good[] = {"updated_at",
+                                       "UpdatedAt",
+                                       "LASTUPDATED",
+                                       "last_modified",
+                                       "modified",
+                                       "changed_on",
+                                       "mtime",
+                                       "row_updated_ts",
+                                       "ts",
+                                       "timestamp",
+                                       "customer_updated_at",
+                                       "customers_modified",
+                                       "DateModified",
+                                       "lastChange",
+                                       "sist_endret",
+                                       "update_time",
+                                       "sys_mod_time"};
+    static const char *const bad[] = {
+        "created_at", "updated_by",        "password_changed_at", "deleted_at", "date", "time",     "at",
+        "born",       "orders_updated_at", "update_count",        "last_login", "",     "changedx", "_"};
     enum config_unit unit;
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
@@ -76,7 +91,8 @@ static void epochs_are_told_by_what_they_hold(void **state)
     enum config_unit unit;
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const struct value values[] = {value_integer(KIND_INT, cases[i].values[0]), {.kind = KIND_NULL},
+        const struct value values[] = {value_integer(KIND_INT, cases[i].values[0]),
+                                       {.kind = KIND_NULL},
                                        value_integer(KIND_INT, cases[i].values[1])};
         const char *name = updated_of(column, sample_of(values, 3), &unit);
         assert_int_equal(unit, cases[i].unit);
@@ -87,7 +103,8 @@ static void epochs_are_told_by_what_they_hold(void **state)
 
 static void texts_must_all_be_times(void **state)
 {
-    const struct value times[] = {value_text(KIND_TEXT, "2024-01-31 10:00:00", 19), value_text(KIND_TEXT, "2024-01-31T10:00:00Z", 20)};
+    const struct value times[] = {value_text(KIND_TEXT, "2024-01-31 10:00:00", 19),
+                                  value_text(KIND_TEXT, "2024-01-31T10:00:00Z", 20)};
     const struct value mixed[] = {times[0], value_text(KIND_TEXT, "yesterday", 9)};
     struct column column = {.name = "updated", .type = "text", .kind = KIND_TEXT, .position = POSITION_TEXT};
     enum config_unit unit;
@@ -144,18 +161,19 @@ static void versions_and_marks_are_told_by_name_and_type(void **state)
         enum kind kind;
         bool nullable, version, mark;
     } cases[] = {
-        {"version", KIND_INT, false, true, false},     {"lock_version", KIND_INT, true, true, false},
-        {"RowVersion", KIND_UINT, false, true, false}, {"version", KIND_TEXT, false, false, false},
+        {"version", KIND_INT, false, true, false},         {"lock_version", KIND_INT, true, true, false},
+        {"RowVersion", KIND_UINT, false, true, false},     {"version", KIND_TEXT, false, false, false},
         {"schema_version", KIND_INT, false, false, false}, {"customer_version", KIND_INT, false, true, false},
-        {"is_deleted", KIND_BOOL, false, false, true}, {"deleted", KIND_INT, true, false, true},
-        {"deleted_at", KIND_DATETIME, true, false, true}, {"deleted_at", KIND_DATETIME, false, false, false},
-        {"deleted_by", KIND_INT, true, false, false},  {"undeleted", KIND_BOOL, false, false, false},
-        {"slettet_dato", KIND_DATE, true, false, true}, {"deleted", KIND_TEXT, true, false, false},
+        {"is_deleted", KIND_BOOL, false, false, true},     {"deleted", KIND_INT, true, false, true},
+        {"deleted_at", KIND_DATETIME, true, false, true},  {"deleted_at", KIND_DATETIME, false, false, false},
+        {"deleted_by", KIND_INT, true, false, false},      {"undeleted", KIND_BOOL, false, false, false},
+        {"slettet_dato", KIND_DATE, true, false, true},    {"deleted", KIND_TEXT, true, false, false},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct column columns[] = {{.name = "id", .type = "integer", .kind = KIND_INT},
-                                   {.name = cases[i].name, .type = "x", .kind = cases[i].kind, .nullable = cases[i].nullable}};
+        struct column columns[] = {
+            {.name = "id", .type = "integer", .kind = KIND_INT},
+            {.name = cases[i].name, .type = "x", .kind = cases[i].kind, .nullable = cases[i].nullable}};
         const struct relation relation = table_of(columns, 2);
         const struct sample samples[2] = {{0}};
         if ((guess_version(&relation, "customers") == 1) != cases[i].version)
@@ -179,11 +197,13 @@ static void numbers_other_than_0_and_1_are_no_mark(void **state)
 static void names_of_sources_are_unique_segments(void **state)
 {
     static const struct listed list[] = {
-        {"a", "orders", LISTED_TABLE}, {"b", "orders", LISTED_TABLE},  {"b", "Orders", LISTED_TABLE}, {NULL, "..", LISTED_TABLE},
-        {NULL, "/", LISTED_TABLE},     {NULL, "x y?#", LISTED_TABLE}, {NULL, "x_y", LISTED_TABLE},   {NULL, "%41", LISTED_TABLE},
-        {"\xC3\xA6", "solo", LISTED_TABLE}, {NULL, "__", LISTED_TABLE},
+        {"a", "orders", LISTED_TABLE}, {"b", "orders", LISTED_TABLE}, {"b", "Orders", LISTED_TABLE},
+        {NULL, "..", LISTED_TABLE},    {NULL, "/", LISTED_TABLE},     {NULL, "x y?#", LISTED_TABLE},
+        {NULL, "x_y", LISTED_TABLE},   {NULL, "%41", LISTED_TABLE},   {"\xC3\xA6", "solo", LISTED_TABLE},
+        {NULL, "__", LISTED_TABLE},
     };
-    static const char *const wanted[] = {"a.orders", "b.orders", "b.Orders-2", "table", "table-2", "x_y", "x_y-2", "41", "solo", "table-3"};
+    static const char *const wanted[] = {"a.orders", "b.orders", "b.Orders-2", "table", "table-2",
+                                         "x_y",      "x_y-2",    "41",         "solo",  "table-3"};
     const char *names[sizeof list / sizeof *list];
     struct arena *arena = arena_new();
     (void)state;

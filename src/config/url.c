@@ -3,8 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
-
-static const char forms[] = "the forms are postgresql://USER@HOST:PORT/DATABASE, mysql:// and mariadb:// likewise, sqlite:PATH";
+static const char forms[] =
+    "the forms are postgresql://USER@HOST:PORT/DATABASE, mysql:// and mariadb:// likewise, sqlite:PATH";
 
 static int refuse(struct err *err, const char *why)
 {
@@ -14,9 +14,11 @@ static int refuse(struct err *err, const char *why)
 
 static int refuse_password(struct err *err)
 {
-    err_set(err, ERR_CONFIG, "the URL of the system holds a password, which a command line shows to everybody on this machine");
-    return err_hint(err, "take it out, and change it if others may have seen it; the password comes from $SESAM_SQL_PASSWORD, "
-                         "--password-file FILE or a question on the terminal");
+    err_set(err, ERR_CONFIG,
+            "the URL of the system holds a password, which a command line shows to everybody on this machine");
+    return err_hint(
+        err, "take it out, and change it if others may have seen it; the password comes from $SESAM_SQL_PASSWORD, "
+             "--password-file FILE or a question on the terminal");
 }
 
 /* parts */
@@ -100,7 +102,8 @@ static int take_port(struct url *url, const char *begin, const char *end, struct
         return 0;
     for (const char *c = begin; c < end && port <= 65535; c++) {
         if (*c < '0' || *c > '9')
-            return refuse(err, "the port is no number; what a name or a user has of :, /, ? and @ is written as %3A, %2F, %3F and %40");
+            return refuse(err, "the port is no number; what a name or a user has of :, /, ? and @ is written as %3A, "
+                               "%2F, %3F and %40");
         port = port * 10 + (unsigned)(*c - '0');
     }
     if (port < 1 || port > 65535)
@@ -147,8 +150,11 @@ static int take_parameter(struct url *url, const char *begin, const char *end, s
     const struct {
         const char *name;
         const char **place;
-    } known[] = {{"sslmode", &url->sslmode}, {"sslrootcert", &url->sslrootcert}, {"sslcert", &url->sslcert},
-                 {"sslkey", &url->sslkey}, {"host", &url->host}};
+    } known[] = {{"sslmode", &url->sslmode},
+                 {"sslrootcert", &url->sslrootcert},
+                 {"sslcert", &url->sslcert},
+                 {"sslkey", &url->sslkey},
+                 {"host", &url->host}};
     const char *is = find(begin, end, '=');
     const char *name = decode(begin, is ? is : end, arena, err);
     if (!name)
@@ -159,7 +165,9 @@ static int take_parameter(struct url *url, const char *begin, const char *end, s
         if (strcmp(name, known[i].name) == 0)
             return *known[i].place ? refuse(err, "a parameter is there twice")
                                    : take(known[i].place, is + 1, end, arena, err);
-    return refuse(err, "its parameters can be sslmode, sslrootcert, sslcert, sslkey and host (a socket's path), each with a value");
+    return refuse(
+        err,
+        "its parameters can be sslmode, sslrootcert, sslcert, sslkey and host (a socket's path), each with a value");
 }
 
 static int take_parameters(struct url *url, const char *text, struct arena *arena, struct err *err)
@@ -202,7 +210,8 @@ static int take_path(struct url *url, const char *text, struct arena *arena, str
         return refuse(err, "a '?' in a path is written as %3F, a '#' as %23");
     if (strncmp(text, "//", 2) == 0) {
         if (text[2] != '/')
-            return refuse(err, "a path behind // has to be absolute: sqlite:///folder/file.db; a relative one is sqlite:file.db");
+            return refuse(
+                err, "a path behind // has to be absolute: sqlite:///folder/file.db; a relative one is sqlite:file.db");
         text += 2;
     }
     if (take(&url->path, text, end, arena, err))
@@ -219,5 +228,6 @@ int url_parse(struct url *url, const char *text, struct arena *arena, struct err
         return refuse(err, "its type is none of postgresql, mysql, mariadb and sqlite");
     url->type = scheme->database;
     url->type_name = scheme->type;
-    return scheme->database == DATABASE_SQLITE ? take_path(url, colon + 1, arena, err) : take_server(url, colon + 1, arena, err);
+    return scheme->database == DATABASE_SQLITE ? take_path(url, colon + 1, arena, err)
+                                               : take_server(url, colon + 1, arena, err);
 }

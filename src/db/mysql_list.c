@@ -39,7 +39,8 @@ int mydb_list(struct conn *conn, const char *schema, struct arena *arena, struct
 {
     struct err own = {0};
     struct mydb_describing d = {.conn = conn, .arena = arena, .err = err ? err : &own};
-    const char *database = conn->system->database, *written = schema && database && strcmp(schema, database) == 0 ? NULL : schema;
+    const char *database = conn->system->database,
+               *written = schema && database && strcmp(schema, database) == 0 ? NULL : schema;
     mydb_thread();
     MYSQL_RES *rows = ask(&d, schema);
     if (!rows)

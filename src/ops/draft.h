@@ -9,13 +9,13 @@
 
 struct draft {
     const struct url *url;
-    const char *system;         /* the system's name */
-    const char *password;       /* as the configuration refers to it: "${NAME}"; NULL: there is none */
-    const char *timezone;       /* NULL: not written */
+    const char *system;           /* the system's name */
+    const char *password;         /* as the configuration refers to it: "${NAME}"; NULL: there is none */
+    const char *timezone;         /* NULL: not written */
     const struct survey *surveys; /* those with a relation become sources */
-    const bool *sinks;          /* parallel: which become sinks, too */
+    const bool *sinks;            /* parallel: which become sinks, too */
     size_t count;
-    bool failed;                /* no memory, or a text that is not UTF-8 */
+    bool failed; /* no memory, or a text that is not UTF-8 */
 };
 
 /* The configuration; for a container it can be reached from elsewhere, and asks who comes. NULL where failed is set. */

@@ -29,7 +29,8 @@ static int print_members(json_t *object, unsigned depth, struct buf *out)
     bool first = true;
     int failed = 0;
     buf_putc(out, '{');
-    json_object_foreach(object, key, member) {
+    json_object_foreach(object, key, member)
+    {
         char *name = quoted(key);
         if (!name)
             return -1;

@@ -1,5 +1,5 @@
-/* The Sesam side of a draft: a system that runs the container, a pipe that collects from each source and one that shares
- * with each sink. */
+/* The Sesam side of a draft: a system that runs the container, a pipe that collects from each source and one that
+ * shares with each sink. */
 #include "ops/draft.h"
 
 /* json_pack returns NULL where one of its parts is, and json_array_append_new says so. */
@@ -25,10 +25,10 @@ static json_t *environment(struct draft *draft)
 
 static json_t *system_object(struct draft *draft)
 {
-    json_t *docker = json_pack("{s:s, s:i, s:i, s:i, s:o}", "image", "sesam-sql", "port", 5000, "memory", 128, "cpu_quota",
-                               25, "environment", environment(draft));
-    return json_pack("{s:s, s:s, s:o, s:s, s:s, s:o}", "_id", draft->system, "type", "system:microservice", "docker", docker,
-                     "authentication", "basic", "username", "sesam", "password", secret(draft, "service"));
+    json_t *docker = json_pack("{s:s, s:i, s:i, s:i, s:o}", "image", "sesam-sql", "port", 5000, "memory", 128,
+                               "cpu_quota", 25, "environment", environment(draft));
+    return json_pack("{s:s, s:s, s:o, s:s, s:s, s:o}", "_id", draft->system, "type", "system:microservice", "docker",
+                     docker, "authentication", "basic", "username", "sesam", "password", secret(draft, "service"));
 }
 
 static json_t *pipe_id(const struct draft *draft, const struct survey *survey, const char *what)
@@ -42,7 +42,8 @@ static json_t *collect(struct draft *draft, const struct survey *survey)
     bool since = survey->changelog || survey->updated != SIZE_MAX;
     json_t *source = json_pack("{s:s, s:s, s:o}", "type", "json", "system", draft->system, "url",
                                json_sprintf("sources/%s", survey->name));
-    json_t *pipe = json_pack("{s:o, s:s, s:O}", "_id", pipe_id(draft, survey, "collect"), "type", "pipe", "source", source);
+    json_t *pipe =
+        json_pack("{s:o, s:s, s:O}", "_id", pipe_id(draft, survey, "collect"), "type", "pipe", "source", source);
     int failed = 0;
     if (since)
         failed = json_object_set_new(source, "supports_since", json_true()) |
@@ -58,9 +59,10 @@ static json_t *collect(struct draft *draft, const struct survey *survey)
 
 static json_t *share(struct draft *draft, const struct survey *survey)
 {
-    return json_pack("{s:o, s:s, s:{s:s, s:o}, s:{s:s, s:s, s:o, s:i}}", "_id", pipe_id(draft, survey, "share"), "type", "pipe",
-                     "source", "type", "dataset", "dataset", pipe_id(draft, survey, "transform"), "sink", "type", "json",
-                     "system", draft->system, "url", json_sprintf("sinks/%s", survey->name), "batch_size", 1000);
+    return json_pack("{s:o, s:s, s:{s:s, s:o}, s:{s:s, s:s, s:o, s:i}}", "_id", pipe_id(draft, survey, "share"), "type",
+                     "pipe", "source", "type", "dataset", "dataset", pipe_id(draft, survey, "transform"), "sink",
+                     "type", "json", "system", draft->system, "url", json_sprintf("sinks/%s", survey->name),
+                     "batch_size", 1000);
 }
 
 json_t *draft_sesam(struct draft *draft)

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/iso.h"
-#include "db/relation.h"
 
 /* names */
 
@@ -16,20 +15,23 @@ struct words {
 };
 
 static const struct words updated_words = {
-    {"updated", "update", "upd", "modified", "modification", "modify", "mod", "changed", "change", "chg", "edited", "edit",
-     "touched", "mtime", "oppdatert", "endret"},
-    {"last", "row", "record", "rec", "sys", "system", "db", "date", "datetime", "time", "timestamp", "ts", "at", "on", "utc", "dt",
-     "epoch", "unix", "ms", "us", "s", "sec", "seconds", "millis", "micros", "ns", "sist", "dato", "tid", "tidspunkt"},
+    {"updated", "update", "upd", "modified", "modification", "modify", "mod", "changed", "change", "chg", "edited",
+     "edit", "touched", "mtime", "oppdatert", "endret"},
+    {"last",      "row", "record",  "rec",    "sys",    "system", "db",    "date", "datetime", "time",
+     "timestamp", "ts",  "at",      "on",     "utc",    "dt",     "epoch", "unix", "ms",       "us",
+     "s",         "sec", "seconds", "millis", "micros", "ns",     "sist",  "dato", "tid",      "tidspunkt"},
 };
-static const struct words stamp_words = {{"ts", "timestamp"}, {"row", "record", "rec", "sys", "system", "db", "last", "utc"}};
+static const struct words stamp_words = {{"ts", "timestamp"},
+                                         {"row", "record", "rec", "sys", "system", "db", "last", "utc"}};
 static const struct words version_words = {
     {"version", "revision", "rev", "versjon", "optlock"},
-    {"row", "lock", "record", "rec", "object", "entity", "opt", "optimistic", "sys", "no", "nr", "num", "number", "counter"},
+    {"row", "lock", "record", "rec", "object", "entity", "opt", "optimistic", "sys", "no", "nr", "num", "number",
+     "counter"},
 };
 static const struct words deleted_words = {
     {"deleted", "delete", "deletion", "removed", "removal", "delflag", "slettet", "fjernet"},
-    {"is", "was", "er", "soft", "marked", "row", "record", "sys", "at", "on", "date", "datetime", "time", "timestamp", "ts", "utc",
-     "flag", "flg", "ind", "dato", "tid"},
+    {"is",       "was",  "er",        "soft", "marked", "row",  "record", "sys", "at",   "on", "date",
+     "datetime", "time", "timestamp", "ts",   "utc",    "flag", "flg",    "ind", "dato", "tid"},
 };
 
 static size_t word_at(const char *const *words, size_t i, const char *text)
@@ -235,7 +237,8 @@ static bool is_flag(const struct column *column, const struct sample *sample)
     if (column->kind == KIND_BOOL)
         return true;
     bool integer = column->kind == KIND_INT || column->kind == KIND_UINT;
-    return integer && sample->integers == sample->count && (!sample->count || (sample->least >= 0 && sample->most <= 1));
+    return integer && sample->integers == sample->count &&
+           (!sample->count || (sample->least >= 0 && sample->most <= 1));
 }
 
 /* A time tells by being there at all, so it must be able not to be. */

@@ -7,11 +7,11 @@
 
 /* What some rows hold of a column. Zeroed: nobody looked, or all were NULL. */
 struct sample {
-    size_t count;          /* values that are not NULL */
-    size_t integers;       /* of these, numbers without a fraction */
-    size_t times;          /* texts in ISO 8601 */
-    size_t spaced;         /* of these, with a space between date and time, as SQLite writes them */
-    int64_t least, most;   /* of the integers */
+    size_t count;        /* values that are not NULL */
+    size_t integers;     /* of these, numbers without a fraction */
+    size_t times;        /* texts in ISO 8601 */
+    size_t spaced;       /* of these, with a space between date and time, as SQLite writes them */
+    int64_t least, most; /* of the integers */
 };
 
 void sample_add(struct sample *sample, const struct value *value);

@@ -4,18 +4,17 @@
 #include <string.h>
 
 #include "base/zone.h"
-#include "ops/check.h"
-#include "ops/check_sink.h"
 #include "ops/draft.h"
 #include "ops/password.h"
 #include "ops/segment.h"
+#include "ops/trial.h"
 
 struct initing {
     const struct init *init;
     FILE *notes;
     struct arena *arena;
     struct url url;
-    bool asked;               /* the password came from the terminal */
+    bool asked; /* the password came from the terminal */
     struct draft draft;
     struct survey *surveys;
     bool *sinks;
@@ -69,7 +68,8 @@ static int open_draft(struct opened *opened, struct initing *initing)
     json_decref(document);
     if (failed)
         err_memory(err);
-    failed = failed || !buf_text(&text) || parse_draft(opened, &text, err) || db_open_all(opened->config, &opened->dbs, err) ||
+    failed = failed || !buf_text(&text) || parse_draft(opened, &text, err) ||
+             db_open_all(opened->config, &opened->dbs, err) ||
              source_open_all(&opened->sources, opened->config, opened->dbs, err) ||
              sink_open_all(&opened->sinks, opened->config, opened->dbs, opened->sources, err);
     buf_free(&text);
@@ -128,8 +128,10 @@ static int no_tables(const struct initing *initing)
 {
     if (!initing->init->schema)
         return err_set(initing->err, ERR_NOT_FOUND, "the database has no tables that the role may see");
-    err_set(initing->err, ERR_NOT_FOUND, "there are no tables in schema '%s' that the role may see", initing->init->schema);
-    return err_hint(initing->err, "leave out --schema to see those of %s", initing->url.type == DATABASE_POSTGRESQL ? "all" : "the database");
+    err_set(initing->err, ERR_NOT_FOUND, "there are no tables in schema '%s' that the role may see",
+            initing->init->schema);
+    return err_hint(initing->err, "leave out --schema to see those of %s",
+                    initing->url.type == DATABASE_POSTGRESQL ? "all" : "the database");
 }
 
 static int list_tables(struct initing *initing, struct db *db)
@@ -139,7 +141,8 @@ static int list_tables(struct initing *initing, struct db *db)
     if (pool_take(db->pool, NULL, &conn, &fresh, initing->err))
         return -1;
     fprintf(initing->notes, "%s\n", db->driver->server(conn));
-    int failed = db->driver->list(conn, initing->init->schema, initing->arena, &initing->list, &initing->list_count, initing->err);
+    int failed = db->driver->list(conn, initing->init->schema, initing->arena, &initing->list, &initing->list_count,
+                                  initing->err);
     pool_give(db->pool, NULL, conn, failed ? "the tables could not be listed" : NULL);
     if (failed)
         return -1;
@@ -167,7 +170,8 @@ static int survey_tables(struct initing *initing, struct db *db)
     const char **names = arena_array(initing->arena, initing->list_count + 1, sizeof *names);
     initing->surveys = arena_array(initing->arena, initing->list_count + 1, sizeof *initing->surveys);
     initing->sinks = arena_array(initing->arena, initing->list_count + 1, sizeof *initing->sinks);
-    if (!names || !initing->surveys || !initing->sinks || segment_names(initing->list, initing->list_count, names, initing->arena))
+    if (!names || !initing->surveys || !initing->sinks ||
+        segment_names(initing->list, initing->list_count, names, initing->arena))
         return err_memory(initing->err);
     initing->draft.surveys = initing->surveys;
     initing->draft.sinks = initing->sinks;
@@ -190,13 +194,17 @@ static void choose_zone(struct initing *initing)
     if (!initing->zone[0] || strcmp(initing->zone, "UTC") == 0)
         return;
     if (zone_open(&zone, initing->zone, &ignored)) {
-        fprintf(initing->notes, "WARNING: times without a zone are those of %s to the server, which is no zone here; write the \"timezone\""
-                                " of the system by hand\n", initing->zone);
+        fprintf(
+            initing->notes,
+            "WARNING: times without a zone are those of %s to the server, which is no zone here; write the \"timezone\""
+            " of the system by hand\n",
+            initing->zone);
         return;
     }
     zone_close(zone);
     initing->draft.timezone = initing->zone;
-    fprintf(initing->notes, "timezone: %s, the server's own, is taken for that of times without a zone\n", initing->zone);
+    fprintf(initing->notes, "timezone: %s, the server's own, is taken for that of times without a zone\n",
+            initing->zone);
 }
 
 static int look_around(struct initing *initing)
@@ -210,83 +218,16 @@ static int look_around(struct initing *initing)
 
 /* trying what was found */
 
-static struct survey *survey_of(const struct initing *initing, const char *name)
-{
-    for (size_t i = 0; i < initing->draft.count; i++)
-        if (initing->surveys[i].relation && strcmp(initing->surveys[i].name, name) == 0)
-            return &initing->surveys[i];
-    return NULL;
-}
-
-/* Of a report, what is wrong; NULL: nothing. The caller's to free. */
-static char *find_problems(struct source *source, struct sink *sink, struct err *err)
-{
-    char *report = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&report, &size);
-    if (!out) {
-        err_memory(err);
-        return NULL;
-    }
-    unsigned problems = source ? check_source(source, out) : check_sink(sink, out);
-    if (fclose(out))
-        err_memory(err);
-    const char *from = problems && report ? strstr(report, "  PROBLEM") : NULL;
-    char *found = from ? strdup(from) : NULL;
-    free(report);
-    return found;
-}
-
-/* What a role lacks is said once. */
-static void note_problems(struct survey *survey, const char *what, char **problems, char **before)
-{
-    bool same = *before && strcmp(*before, *problems) == 0;
-    buf_printf(&survey->notes, "  %s%s\n", what, same ? ", as above" : ":");
-    if (same)
-        return;
-    buf_puts(&survey->notes, *problems);
-    free(*before);
-    *before = *problems;
-    *problems = NULL;
-}
-
-static void try_source(struct initing *initing, struct source *source, char **before)
-{
-    char *problems = find_problems(source, NULL, initing->err);
-    if (problems)
-        note_problems(survey_of(initing, source_config(source)->name), "WARNING: the source cannot be read yet", &problems, before);
-    free(problems);
-}
-
-/* A role that does not write the table is not meant to. */
-static void try_sink(struct initing *initing, struct sink *sink, char **before)
-{
-    struct survey *survey = survey_of(initing, sink_config(sink)->name);
-    char *problems = find_problems(NULL, sink, initing->err);
-    if (problems) {
-        bool writes = check_writing(sink);
-        initing->sinks[survey - initing->surveys] = writes;
-        note_problems(survey, writes ? "WARNING: the sink cannot be used yet" : "no sink", &problems, before);
-    }
-    free(problems);
-}
-
-static int try_draft(struct initing *initing, const struct opened *opened)
-{
-    char *source_lacks = NULL, *sink_lacks = NULL;
-    for (size_t i = 0; i < opened->config->source_count; i++)
-        try_source(initing, opened->sources[i], &source_lacks);
-    for (size_t i = 0; i < opened->config->sink_count; i++)
-        try_sink(initing, opened->sinks[i], &sink_lacks);
-    free(source_lacks);
-    free(sink_lacks);
-    return initing->err->code ? -1 : 0;
-}
-
 static int try_out(struct initing *initing)
 {
     struct opened opened = {.config = NULL};
-    int failed = open_draft(&opened, initing) || try_draft(initing, &opened) ? -1 : 0;
+    struct trial trial = {.surveys = initing->surveys, .sinks = initing->sinks, .count = initing->draft.count};
+    int failed = open_draft(&opened, initing);
+    for (size_t i = 0; !failed && i < opened.config->source_count; i++)
+        failed = trial_source(&trial, opened.sources[i], initing->err);
+    for (size_t i = 0; !failed && i < opened.config->sink_count; i++)
+        failed = trial_sink(&trial, opened.sinks[i], initing->err);
+    trial_free(&trial);
     close_draft(&opened);
     return failed;
 }
@@ -300,7 +241,8 @@ static void note_sink(struct survey *survey)
         return;
     const struct column *column = &survey->relation->columns[survey->updated];
     if (!column->refreshed && !column->transaction && !column->generated)
-        buf_printf(&survey->notes, "  WARNING: the sink does not set %s; unless a trigger does, the source misses what it writes\n",
+        buf_printf(&survey->notes,
+                   "  WARNING: the sink does not set %s; unless a trigger does, the source misses what it writes\n",
                    column->name);
 }
 
@@ -315,7 +257,8 @@ static void tell(const struct initing *initing)
         say(initing, buf_text(&survey->notes) ? survey->notes.data : "  no memory for what there is to say\n");
     }
     if (initing->asked)
-        fprintf(initing->notes, "The configuration reads the password from $" PASSWORD_VARIABLE ", which the service then needs.\n");
+        fprintf(initing->notes,
+                "The configuration reads the password from $" PASSWORD_VARIABLE ", which the service then needs.\n");
     if (initing->init->sesam && (initing->url.path || config_is_loopback(initing->url.host)))
         fprintf(initing->notes, "WARNING: in Sesam's container this database is not where it is here; change its %s\n",
                 initing->url.path ? "path" : "host");
@@ -377,14 +320,16 @@ static int begin(struct initing *initing)
     if (url->path)
         return init->password_file ? err_set(initing->err, ERR_CONFIG, "--password-file: SQLite has no passwords") : 0;
     const char *whom = arena_printf(initing->arena, "%s at %s", url->username, url->host ? url->host : "this machine");
-    return whom ? password_find(&initing->draft.password, &initing->asked, init->password_file, whom, initing->arena, initing->err)
+    return whom ? password_find(&initing->draft.password, &initing->asked, init->password_file, whom, initing->arena,
+                                initing->err)
                 : err_memory(initing->err);
 }
 
 /* Nobody was asked for one, so that may be all that is wrong. */
 static int hint_password(const struct initing *initing)
 {
-    static const char advice[] = "if it wants a password: put it into $" PASSWORD_VARIABLE ", or into a file for --password-file";
+    static const char advice[] =
+        "if it wants a password: put it into $" PASSWORD_VARIABLE ", or into a file for --password-file";
     struct err *err = initing->err;
     size_t len = strlen(err->hint);
     if (!initing->url.path && !initing->draft.password && err->code != ERR_NOT_FOUND)

@@ -1,5 +1,5 @@
-/* sesam-sql init: looks into a database and proposes a configuration for it, or the Sesam system and pipes that use one.
- * It writes nothing into the database. */
+/* sesam-sql init: looks into a database and proposes a configuration for it, or the Sesam system and pipes that use
+ * one. It writes nothing into the database. */
 #ifndef OPS_INIT_H
 #define OPS_INIT_H
 

@@ -42,11 +42,13 @@ void mend_show(FILE *out, const char *sql)
     }
 }
 
-bool mend_reading(struct buf *out, const struct driver *driver, struct conn *conn, const char *schema, const char *table)
+bool mend_reading(struct buf *out, const struct driver *driver, struct conn *conn, const char *schema,
+                  const char *table)
 {
     struct err ignored = {0};
     size_t before = out->len;
-    return driver->reading && driver->reading(conn, schema, table, out, &ignored) == 0 && out->len > before && buf_text(out);
+    return driver->reading && driver->reading(conn, schema, table, out, &ignored) == 0 && out->len > before &&
+           buf_text(out);
 }
 
 /* The statements that make a log, or mend the one that is there; and the rights on it where it is whole. */
@@ -72,7 +74,8 @@ static void put_log(struct buf *out, const struct driver *driver, struct conn *c
         buf_rewind(out, before);
 }
 
-void mend_source(FILE *out, const struct driver *driver, struct conn *conn, const struct config_source *config, bool changed)
+void mend_source(FILE *out, const struct driver *driver, struct conn *conn, const struct config_source *config,
+                 bool changed)
 {
     struct buf sql = {0};
     struct arena *arena = arena_new();

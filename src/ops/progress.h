@@ -7,10 +7,10 @@
 #include <stdint.h>
 
 struct progress {
-    int fd;        /* -1: nobody looks */
+    int fd;              /* -1: nobody looks */
     double began, shown; /* on the monotonic clock */
     uint64_t bytes;
-    bool written;  /* the line is there and has to go */
+    bool written; /* the line is there and has to go */
 };
 
 /* fd -1: there is none. */

@@ -5,8 +5,8 @@
 #include "base/arena.h"
 #include "db/driver.h"
 
-/* The letters, digits, "_" and "-" of a text, and one "_" for each run of anything else; fallback where nothing is left.
- * NULL when there is no memory. */
+/* The letters, digits, "_" and "-" of a text, and one "_" for each run of anything else; fallback where nothing is
+ * left. NULL when there is no memory. */
 const char *segment_of(const char *text, const char *fallback, struct arena *arena);
 
 /* One name for each, no two the same, not even but for upper and lower case: the table's, behind its schema's where two

@@ -43,7 +43,8 @@ static int note_unreadable(const struct looking *look, const struct err *why)
         return err_set(look->err, why->code, "%s", why->text);
     buf_printf(&look->survey->notes, "  left out: %s\n", why->text);
     if (!*look->worn && look->driver->reading &&
-        look->driver->reading(look->conn, listed->schema, listed->name, &mend, &ignored) == 0 && mend.len && buf_text(&mend))
+        look->driver->reading(look->conn, listed->schema, listed->name, &mend, &ignored) == 0 && mend.len &&
+        buf_text(&mend))
         buf_printf(&look->survey->notes, "  mend with:\n    %.*s\n", (int)mend.len - 1, mend.data);
     else if (why->hint[0])
         buf_printf(&look->survey->notes, "            %s\n", why->hint);
@@ -148,7 +149,8 @@ static void note_others(const struct looking *look, const struct guess *guesses,
     struct buf *notes = &look->survey->notes;
     for (size_t i = 0, others = 0; i < count; i++)
         if (i != best)
-            buf_printf(notes, "%s%s", others++ ? ", " : "    others that could be: ", look->relation->columns[guesses[i].column].name);
+            buf_printf(notes, "%s%s",
+                       others++ ? ", " : "    others that could be: ", look->relation->columns[guesses[i].column].name);
     if (count > 1)
         buf_putc(notes, '\n');
 }
@@ -160,7 +162,9 @@ static void note_updated(const struct looking *look, const struct guess *guess, 
     buf_printf(notes, "  updated column: %s (%s): %s%s\n", column->name, column->type, guess->why,
                indexed ? "; an index serves the reads" : "");
     if (column->transaction && !look->relation->triggers)
-        buf_printf(notes, "  WARNING: no trigger of the table sets %s when a row is updated, and its default does so for new ones only\n",
+        buf_printf(notes,
+                   "  WARNING: no trigger of the table sets %s when a row is updated, and its default does so for new "
+                   "ones only\n",
                    column->name);
     if (column->nullable)
         buf_printf(notes, "  WARNING: %s may be NULL: such rows come in full reads only\n", column->name);
@@ -187,8 +191,9 @@ static void put_word(struct buf *out, const char *schema, const char *name)
 static void note_full_reads(const struct looking *look)
 {
     struct buf *notes = &look->survey->notes;
-    buf_puts(notes, "  WARNING: no column tells when a row was changed, so it is always read in full; to follow changes and\n"
-                    "  deletions write \"tracking\": \"changelog\" instead, and run what this prints:\n");
+    buf_puts(notes,
+             "  WARNING: no column tells when a row was changed, so it is always read in full; to follow changes and\n"
+             "  deletions write \"tracking\": \"changelog\" instead, and run what this prints:\n");
     buf_printf(notes, "    sesam-sql ddl %s --config FILE --table ", look->driver->type);
     put_word(notes, look->survey->listed->schema, look->survey->listed->name);
     buf_putc(notes, '\n');
@@ -229,7 +234,9 @@ static void find_roles(const struct looking *look)
         const struct column *column = &relation->columns[survey->deleted];
         survey->marks_by_value = guess_marks_by_value(column, &survey->samples[survey->deleted]);
         buf_printf(&survey->notes, "  deletions: rows where %s (%s) is %s, by its name\n", column->name, column->type,
-                   !survey->marks_by_value ? "not NULL" : column->kind == KIND_BOOL ? "true" : "1");
+                   !survey->marks_by_value     ? "not NULL"
+                   : column->kind == KIND_BOOL ? "true"
+                                               : "1");
     }
     if (survey->version == SIZE_MAX)
         return;
@@ -237,7 +244,8 @@ static void find_roles(const struct looking *look)
     buf_printf(&survey->notes, "  optimistic lock of the sink: %s, by its name\n", version);
     if (relation->triggers)
         buf_printf(&survey->notes,
-                   "  WARNING: the table has triggers; if one of them sets %s, write \"maintained_by\": \"database\" in optimistic_lock\n",
+                   "  WARNING: the table has triggers; if one of them sets %s, write \"maintained_by\": \"database\" "
+                   "in optimistic_lock\n",
                    version);
 }
 
@@ -253,7 +261,8 @@ static bool is_free(const struct relation *relation, const char *const *properti
 static int name_properties(const struct looking *look)
 {
     const struct relation *relation = look->relation;
-    const char **properties = look->survey->properties = arena_array(look->arena, relation->column_count + 1, sizeof *properties);
+    const char **properties = look->survey->properties =
+        arena_array(look->arena, relation->column_count + 1, sizeof *properties);
     for (size_t i = 0; properties && i < relation->column_count; i++) {
         const char *name = relation->columns[i].name, *bare = name + strspn(name, "_");
         properties[i] = name;
@@ -265,7 +274,8 @@ static int name_properties(const struct looking *look)
             properties[i] = arena_printf(look->arena, "%s_%u", bare, n);
         if (!properties[i])
             return err_memory(look->err);
-        buf_printf(&look->survey->notes, "  column %s is called %s in Sesam, which keeps names that begin with '_' to itself\n", name,
+        buf_printf(&look->survey->notes,
+                   "  column %s is called %s in Sesam, which keeps names that begin with '_' to itself\n", name,
                    properties[i]);
     }
     return properties ? 0 : err_memory(look->err);
@@ -317,8 +327,9 @@ int survey_take(struct survey *survey, const struct db *db, struct conn *conn, s
     if (look.relation->key_count)
         buf_puts(&survey->notes, "  left out: its name or a column's is not UTF-8\n");
     else
-        buf_puts(&survey->notes, "  left out: it has no primary key; give it one, or write a source with columns that are unique and\n"
-                                 "  never NULL as \"primary_key\"\n");
+        buf_puts(&survey->notes,
+                 "  left out: it has no primary key; give it one, or write a source with columns that are unique and\n"
+                 "  never NULL as \"primary_key\"\n");
     return 0;
 }
 

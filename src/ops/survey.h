@@ -16,15 +16,15 @@ struct survey {
     bool changelog;                  /* it has a change log, which tells all */
     size_t updated;
     enum config_unit unit;
-    bool comparable;                 /* tokens order by their bytes as the stream does */
+    bool comparable; /* tokens order by their bytes as the stream does */
     size_t version;
     size_t deleted;
-    bool marks_by_value;             /* deleted, see guess.h */
-    struct buf notes;                /* lines for people */
+    bool marks_by_value; /* deleted, see guess.h */
+    struct buf notes;    /* lines for people */
 };
 
-/* Looks at a table; whatever keeps it from being a source is told in notes. ERR_LOST and its like: the connection is of no
- * more use, nor is the survey. *worn is set when only the connection is. */
+/* Looks at a table; whatever keeps it from being a source is told in notes. ERR_LOST and its like: the connection is of
+ * no more use, nor is the survey. *worn is set when only the connection is. */
 int survey_take(struct survey *survey, const struct db *db, struct conn *conn, struct arena *arena, bool *worn,
                 struct err *err);
 

@@ -19,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (url_parse(&url, text, arena, &err)) {
         if (err.code != ERR_CONFIG || (strlen(text) > 40 && strstr(err.text, text)))
             abort();
-    } else if (!url.type_name || url.port > 65535 || (url.type == DATABASE_SQLITE ? !url.path || url.username : !url.username || !url.database)) {
+    } else if (!url.type_name || url.port > 65535 ||
+               (url.type == DATABASE_SQLITE ? !url.path || url.username : !url.username || !url.database)) {
         abort();
     }
     arena_free(arena);
