@@ -147,7 +147,8 @@ def test_our_own_certificate_is_shown(pull, secure, world):
     role = {}
     if secure.type == "mysql":
         role = {"username": "certified", "password": secure.system()["password"]}
-        secure.sql("create or replace user certified@'%%' identified by %s require subject '/CN=ours'", (role["password"],))
+        secure.sql("create or replace user certified@'%%' identified by %s require subject '/CN=ours'",
+                   (role["password"],))
         secure.sql("grant select on *.* to certified@'%'")
     certificate, key = world.own
     shown = {"sslcert": certificate, "sslkey": key}

@@ -17,7 +17,7 @@ class Rogue:
     """A MySQL server that lets anybody in and answers each statement by asking for a file of the client's machine."""
 
     HANDSHAKE = (b"\x0a5.7.0-rogue\x00" + struct.pack("<I", 7) + b"salt4you\x00" + struct.pack("<H", 0xF7FF) + b"\x2d"
-                 + struct.pack("<HH", 2, 0x000F) + b"\x15" + bytes(10) + b"salt4youmore\x00" + b"mysql_native_password\x00")
+                 + struct.pack("<HH", 2, 0x000F) + b"\x15" + bytes(10) + b"salt4youmore\x00mysql_native_password\x00")
     OK = b"\x00\x00\x00\x02\x00\x00\x00"
     ERROR = b"\xff\x28\x04#42000no more"
 
@@ -97,7 +97,8 @@ def test_server_that_asks_for_a_file_gets_none(run, tmp_path):
 
 @pytest.mark.parametrize("query", [
     "select id from people; drop table people", "select id from people) t; drop table people; select 1 from (select 1",
-    "select id from people; drop table people; --", "drop table people", "delete from people", "delete from people returning id"])
+    "select id from people; drop table people; --", "drop table people", "delete from people",
+    "delete from people returning id"])
 def test_query_that_would_do_more_than_read_does_not(db, run, query):
     create(db, "people", "id integer not null primary key", [(1,), (2,)])
     config = config_of(db, people={"query": query, "primary_key": "id"})

@@ -38,8 +38,8 @@ def start(people, service):
     """start(limit=seconds) runs a service; limits that are not named are long."""
 
     def run(**listen):
-        limits = dict.fromkeys(("head_timeout", "idle_timeout", "body_timeout", "request_timeout", "send_timeout"), LONG)
-        return service({**people, "listen": {**limits, **listen}})
+        limits = ("head_timeout", "idle_timeout", "body_timeout", "request_timeout", "send_timeout")
+        return service({**people, "listen": {**dict.fromkeys(limits, LONG), **listen}})
 
     return run
 
