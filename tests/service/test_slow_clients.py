@@ -123,10 +123,10 @@ def test_body_that_trickles_to_nobody_is_cut_off(start):
 def test_large_body_earns_the_time_it_takes(start):
     body = json.dumps([{"_id": "7", "name": "x" * 30000}]).encode()
     service = start(body_timeout=1, min_body_rate=100)
-    with service.raw(post(b"Content-Length: %d" % len(body), b"Connection: close")) as connection:
-        for i in range(0, len(body), 2000):
-            connection.sendall(body[i:i + 2000])
+    with service.raw(post(b"Content-Length: %d" % len(body), b"Connection: close") + body[:2000]) as connection:
+        for i in range(2000, len(body), 2000):
             time.sleep(0.15)
+            connection.sendall(body[i:i + 2000])
         received, _ = read_to_end(connection)
     assert received.startswith(b"HTTP/1.1 200 "), received
 
