@@ -293,3 +293,13 @@ int64_t zone_to_wall(const struct zone *zone, int64_t utc)
 {
     return zone ? shifted(utc, offset_at(zone, floor_seconds(utc), false)) : utc;
 }
+
+bool zone_is_utc(const char *name)
+{
+    static const char *const names[] = {"UTC", "Etc/UTC", "GMT", "Etc/GMT", "UCT", "Etc/UCT", "Zulu", "Etc/Zulu", "Universal",
+                                        "Etc/Universal", "Greenwich", "Etc/Greenwich", "GMT0", "+00:00", "Z"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}

@@ -4,6 +4,7 @@
 #ifndef BASE_ZONE_H
 #define BASE_ZONE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -22,5 +23,8 @@ int64_t zone_to_utc(const struct zone *zone, int64_t wall);
 
 /* UTC to the wall clock. */
 int64_t zone_to_wall(const struct zone *zone, int64_t utc);
+
+/* Is this a name of UTC, as servers and people write it? */
+bool zone_is_utc(const char *name);
 
 #endif

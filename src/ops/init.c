@@ -191,7 +191,7 @@ static void choose_zone(struct initing *initing)
 {
     struct zone *zone = NULL;
     struct err ignored = {0};
-    if (!initing->zone[0] || strcmp(initing->zone, "UTC") == 0)
+    if (!initing->zone[0] || zone_is_utc(initing->zone))
         return;
     if (zone_open(&zone, initing->zone, &ignored)) {
         fprintf(
@@ -332,7 +332,7 @@ static int hint_password(const struct initing *initing)
         "if it wants a password: put it into $" PASSWORD_VARIABLE ", or into a file for --password-file";
     struct err *err = initing->err;
     size_t len = strlen(err->hint);
-    if (!initing->url.path && !initing->draft.password && err->code != ERR_NOT_FOUND)
+    if (!initing->url.path && !initing->draft.password && (err->code == ERR_DATABASE || err->code == ERR_AWAY))
         snprintf(err->hint + len, sizeof err->hint - len, "%s%s", len ? "; " : "", advice);
     return -1;
 }

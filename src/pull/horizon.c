@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/iso.h"
+#include "base/zone.h"
 
 /* What the values of an updated column are to a horizon. */
 enum clockwork {
@@ -73,23 +74,13 @@ static int refuse_settle(const struct asking *asking)
                                                              : "write \"late_commits\": \"ignore\"");
 }
 
-static bool is_utc(const char *zone)
-{
-    static const char *const names[] = {"UTC", "Etc/UTC", "GMT", "Etc/GMT", "UCT", "Etc/UCT", "Zulu", "Etc/Zulu", "Universal",
-                                        "Etc/Universal", "Greenwich", "Etc/Greenwich", "GMT0", "+00:00", "Z"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(zone, names[i]) == 0)
-            return true;
-    return false;
-}
-
 /* Times without a zone are read on the clock of the system's timezone: is that the one they are written by? */
 static int check_zone(const struct asking *asking, const struct horizon *horizon)
 {
     const struct config_system *system = asking->config->system;
     bool local = asking->column->zoneless || asking->column->position == POSITION_DATE;
     if (!local || system->timezone_written || !*horizon->zone || strcmp(horizon->zone, system->timezone) == 0 ||
-        (is_utc(horizon->zone) && is_utc(system->timezone)))
+        (zone_is_utc(horizon->zone) && zone_is_utc(system->timezone)))
         return 0;
     err_set(asking->err, ERR_DATABASE, "source '%s' cannot have a horizon: '%s' (%s) has no zone, and the server's is %s",
             asking->config->name, asking->column->name, asking->column->type, horizon->zone);

@@ -204,16 +204,21 @@ def test_column_that_the_server_refreshes_comes_before_other_times(init, mariadb
     assert "timestamp" not in proposal.sink("t") and proposal.sink("t")["whitelist"] == ["id", "updated_at"]
 
 
-def test_zone_of_the_server_is_written_where_times_have_none(run, init, postgresql):
-    postgresql.sql("create table t (id integer primary key, updated_at timestamp not null)")
-    postgresql.sql("alter database service_test set timezone = 'Europe/Oslo'")
+@pytest.mark.parametrize("kind, there, here", [
+    ("postgresql", "alter database service_test set timezone = 'Europe/Oslo'", "alter database service_test reset timezone"),
+    ("mariadb", "set global time_zone = '+02:00'", "set global time_zone = '+00:00'")])
+def test_zone_of_the_server_is_written_where_times_have_none(run, init, request, kind, there, here):
+    database = request.getfixturevalue(kind)
+    database.sql(f"create table t (id integer primary key, updated_at {'timestamp' if kind == 'postgresql' else 'datetime'} not null)")
+    assert "timezone" not in init(database).config["systems"]["service_test"]
+    database.sql(there)
     try:
-        proposal = init(postgresql)
-        assert proposal.config["systems"]["service_test"]["timezone"] == "Europe/Oslo"
-        checked = run("check", config=proposal.text, environment=secret_of(postgresql))
+        proposal = init(database)
+        assert proposal.config["systems"]["service_test"]["timezone"] in there and "timezone:" in proposal.said
+        checked = run("check", config=proposal.text, environment=secret_of(database))
         assert checked.returncode == 0, checked.stdout
     finally:
-        postgresql.sql("alter database service_test reset timezone")
+        database.sql(here)
 
 
 # ---- names
