@@ -75,6 +75,8 @@ static enum err_code code_of(int rc, const char *message)
     case SQLITE_SCHEMA:
         return ERR_CHANGED;
     case SQLITE_ERROR:
+        if (begins(message, "integer overflow")) /* of a version, or of what a trigger reckons */
+            return ERR_VALUE;
         return tells_of_change(message) ? ERR_CHANGED : ERR_DATABASE;
     case SQLITE_NOMEM:
     case SQLITE_MISUSE:

@@ -28,6 +28,21 @@ static void put_now(struct buf *sql, const struct column *column)
     buf_puts(sql, column->number == AFFINITY_INTEGER ? "CAST(strftime('%s', 'now') AS INTEGER)" : TEXT_NOW);
 }
 
+/* SQLite makes a REAL of an integer beyond 64 bits, which further on stands still: versions end there, with
+ * the error of abs() for the least integer. */
+static void put_count(struct buf *sql, const struct relation *relation, size_t column)
+{
+    struct buf next = {0};
+    buf_puts(&next, "coalesce(");
+    sqlite_put_column(&next, relation, column);
+    buf_puts(&next, ", 0) + 1");
+    buf_printf(sql, "CASE WHEN %s <= 9223372036854775807 THEN %s ELSE abs(-CAST(", buf_text(&next),
+               buf_text(&next));
+    sqlite_put_column(sql, relation, column);
+    buf_puts(sql, " AS INTEGER) - 1) END");
+    buf_free(&next);
+}
+
 /* SQLite's clock has milliseconds, so that is the least a time rises by. What is no time is followed by now.
  */
 static void put_next(struct buf *sql, const struct relation *relation, size_t column, bool insert)
@@ -37,9 +52,13 @@ static void put_next(struct buf *sql, const struct relation *relation, size_t co
         buf_puts(sql, time ? TEXT_NOW : "1");
         return;
     }
-    buf_puts(sql, time ? "max(" TEXT_NOW ", coalesce(strftime('%Y-%m-%d %H:%M:%f', " : "coalesce(");
+    if (!time) {
+        put_count(sql, relation, column);
+        return;
+    }
+    buf_puts(sql, "max(" TEXT_NOW ", coalesce(strftime('%Y-%m-%d %H:%M:%f', ");
     sqlite_put_column(sql, relation, column);
-    buf_puts(sql, time ? ", '+0.001 seconds'), ''))" : ", 0) + 1");
+    buf_puts(sql, ", '+0.001 seconds'), ''))");
 }
 
 void sqlite_put_special(struct buf *sql, const struct relation *relation, const struct special *special,

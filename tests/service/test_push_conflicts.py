@@ -11,7 +11,7 @@ import pytest
 
 import servers
 from conftest import Service, create
-from pushing import Sync, accepted, counts, push, rows, sinks_of, with_dialect
+from pushing import Sync, accepted, counts, push, refused, rows, sinks_of, with_dialect
 
 FAR = "2999-01-01 00:00:00"
 
@@ -328,6 +328,15 @@ def test_integer_version_rises_by_one(integer, service):
     integer.database.sql("update docs set version = 41 where id = 1")
     assert counts(push(running, "docs", [{"_id": "1", "version": 41, "name": "mine"}])) == (0, 1, 0, 0)
     assert integer.database.sql("select version from docs where id = 1") == [(42,)]
+
+
+def test_version_at_the_end_of_its_integers_does_not_stand_still(db, service):
+    last = 2 ** 63 - 1
+    create(db, "docs", "id integer not null primary key, name {text}, version bigint", [(1, "theirs", last - 1)])
+    running = service(sinks_of(db, docs={"table": "docs", "optimistic_lock": {"column": "version"}}))
+    assert counts(push(running, "docs", [{"_id": "1", "version": last - 1, "name": "mine"}])) == (0, 1, 0, 0)
+    refused(push(running, "docs", [{"_id": "1", "version": last, "name": "more"}]), "1")
+    assert rows(db, "docs") == [(1, "mine", last)]
 
 
 def test_version_that_is_no_version_is_refused_and_not_taken_for_none(integer, service):
