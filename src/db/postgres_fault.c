@@ -26,6 +26,8 @@ static const struct verdict verdicts[] = {
     {"40", ERR_RACE, NULL},
     {"42501", ERR_DATABASE, "grant the role of this system SELECT, INSERT, UPDATE and DELETE on the sink's table,"
                             " and USAGE on its schema and on the sequences of its columns"},
+    {"42601", ERR_VALUE, NULL}, /* our statements are well formed: what is not is a tsvector, a jsonpath, an ltree ... */
+    {"42602", ERR_VALUE, NULL},
     {"42P01", ERR_CHANGED, "look for the table's name and schema in the configuration"},
     {"42703", ERR_CHANGED, "look for the column's name in the configuration"},
     {"42804", ERR_CHANGED, NULL},
@@ -111,6 +113,13 @@ static void find_fault(const PGresult *result, const char *state, const struct r
             fault->column = i;
 }
 
+/* These messages quote the value. 22021 tells bytes of an encoding, class 23 names of constraints. */
+static bool quotes_value(const char *state)
+{
+    return (strncmp(state, "22", 2) == 0 && strcmp(state, "22021") != 0) || strcmp(state, "42601") == 0 ||
+           strcmp(state, "42602") == 0;
+}
+
 int postgres_write_error(struct conn *conn, const PGresult *result, const char *what, const struct relation *relation,
                          struct fault *fault, struct err *err)
 {
@@ -122,8 +131,7 @@ int postgres_write_error(struct conn *conn, const PGresult *result, const char *
     struct buf text = {0};
     if (fault)
         find_fault(result, state, relation, fault);
-    /* 22021 tells bytes of an encoding, class 23 names of constraints. */
-    if (strncmp(state, "22", 2) == 0 && strcmp(state, "22021") != 0)
+    if (quotes_value(state))
         without_values(message, &text);
     else
         buf_puts(&text, message);

@@ -127,6 +127,14 @@ static bool is_text(const struct value *value)
     return value->kind == KIND_TEXT || value->kind == KIND_JSON;
 }
 
+/* The type "char" keeps one byte, and cuts off in silence what follows. A byte beyond ASCII is written \ooo. */
+static int check_byte(const struct value *value, struct err *err)
+{
+    const char *text = value->text.bytes;
+    bool escape = value->text.len == 4 && *text == '\\' && strspn(text + 1, "01234567") >= 3;
+    return value->text.len <= 1 || escape ? 0 : err_set(err, ERR_VALUE, "is longer than the one byte of the column");
+}
+
 static int fit_scalar(const struct column *column, unsigned type, struct value *value, struct arena *arena,
                       struct err *err)
 {
@@ -135,6 +143,8 @@ static int fit_scalar(const struct column *column, unsigned type, struct value *
     switch ((enum pg_type)type) {
     case PG_BPCHAR:
         return is_text(value) ? pad(column, value, arena, err) : 0;
+    case PG_CHAR:
+        return is_text(value) ? check_byte(value, err) : 0;
     case PG_JSONB:
         return is_text(value) && json_has_nul(value->text.bytes, value->text.len) ? refuse_nul(err) : 0;
     case PG_OID:

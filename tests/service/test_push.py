@@ -881,3 +881,24 @@ def test_geometry_that_is_none_is_refused_and_leaves_what_is_there(mariadb, serv
     refused(push(running, "places", [{"_id": "1", "at": "POINT(1 2"}]), "1", "at")
     refused(push(running, "places", [{"_id": "2", "at": "x"}]), "2", "at")
     assert list(mariadb.sql("select id, st_astext(at) from places")) == [(1, "POINT(1 2)")]
+
+
+@pytest.mark.parametrize("kind, value", [("tsvector", "a:x"), ("tsquery", "a b"), ("jsonpath", "$["), ('"char"', "ab"),
+                                         ('"char"[]', ["a", "bc"])])
+def test_text_that_a_type_of_postgresql_cannot_read_or_keep_is_refused(postgresql, service, kind, value):
+    database = with_dialect(postgresql)
+    create(database, "odd", f"id integer not null primary key, v {kind}", [(1, None)])
+    running = service(sinks_of(database, odd={"table": "odd"}))
+    for key in ("1", "2"):
+        good = {"_id": "3", "id": 3, "v": None}
+        problem = refused(push(running, "odd", [good, {"_id": key, "id": int(key), "v": value}]), key)
+        assert json.dumps(value)[1:-1] not in problem["detail"]
+    assert rows(database, "odd") == [(1, None)]
+
+
+def test_byte_of_char_comes_back_as_it_went(postgresql, service):
+    database = with_dialect(postgresql)
+    create(database, "odd", 'id integer not null primary key, v "char"', [(1, "x"), (2, ""), (3, "\\351")])
+    running = service(sinks_of(database, odd={"table": "odd"}, sources={"odd": {"table": "odd"}}))
+    entities = running.pull("odd")
+    assert counts(push(running, "odd", entities)) == (0, 0, 3, 0)
