@@ -39,6 +39,12 @@ static int bytes_value(struct conn *conn, struct buf *out, const struct column *
     return failed;
 }
 
+/* PostgreSQL takes '-1' for the highest number of these types; as a position it is before them all. */
+static bool has_no_sign(const struct column *column)
+{
+    return column->number == PG_XID8 || column->number == PG_OID;
+}
+
 int postgres_value(struct conn *conn, struct buf *out, const struct column *column, const struct value *value,
                    struct err *err)
 {
@@ -53,7 +59,8 @@ int postgres_value(struct conn *conn, struct buf *out, const struct column *colu
         if (column->number == PG_INT2 || column->number == PG_INT4 || column->number == PG_INT8)
             buf_printf(out, "(%" PRId64 ")", value->integer);
         else
-            buf_printf(out, "'%" PRId64 "'::%s", value->integer, column->cast);
+            buf_printf(out, "'%" PRId64 "'::%s", has_no_sign(column) && value->integer < 0 ? 0 : value->integer,
+                       column->cast);
         return 0;
     case KIND_UINT:
         if (column->number == PG_XID8)
