@@ -117,6 +117,9 @@ int sqlite_insert(struct conn *conn, const struct write *write, struct fault *fa
 int sqlite_update(struct conn *conn, const struct write *write, struct fault *fault, struct err *err);
 int sqlite_erase(struct conn *conn, const struct write *write, struct fault *fault, struct err *err);
 
+/* A query's length without the semicolon that it may end with, so that it can stand in parentheses. */
+int sqlite_query_length(const char *query);
+
 /* Parts of statements: "t"."c"; COLLATE as keys are compared; WHERE with a ? for each part of the key; the
  * type that gives a column of ours the affinity and the collation of one of a key; what a special sets its
  * column to, with a ? for a constant. */

@@ -425,7 +425,7 @@ static int describe_query(struct conn *conn, const struct subject *subject, stru
     sqlite3_stmt *stmt = NULL;
     int result = -1;
     /* The line end ends a comment in the query's last line. */
-    relation->from = arena_printf(arena, "(%s\n)", subject->query);
+    relation->from = arena_printf(arena, "(%.*s\n)", sqlite_query_length(subject->query), subject->query);
     relation->title = "query";
     const char *sql = relation->from ? arena_printf(arena, "SELECT * FROM %s", relation->from) : NULL;
     if (sqlite_prepare(conn, sql, &stmt, "the query", err) || check_parameters(conn, subject, stmt, err))

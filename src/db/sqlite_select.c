@@ -146,10 +146,18 @@ static void put_order(struct buf *sql, const struct select *select)
     put_columns(sql, select, plan->relation->key, plan->relation->key_count);
 }
 
+int sqlite_query_length(const char *query)
+{
+    size_t len = strlen(query);
+    while (len && strchr(" \t\r\n;", query[len - 1]))
+        len--;
+    return (int)len;
+}
+
 static void put_from(struct buf *sql, const struct plan *plan)
 {
     if (plan->query)
-        buf_printf(sql, " FROM (%s\n)", plan->query);
+        buf_printf(sql, " FROM (%.*s\n)", sqlite_query_length(plan->query), plan->query);
     else
         buf_printf(sql, " FROM %s", plan->relation->from);
     buf_puts(sql, " AS r");

@@ -74,6 +74,15 @@ def test_query_may_be_a_list_of_lines(db, service):
     assert ids(service(config_of(db, few=source)).pull("few")) == ["1", "2"]
 
 
+def test_query_may_end_like_a_statement(db, service):
+    people(db)
+    ended = {"query": "select * from people; \n", "updated_query": "select * from people where updated >= :since;",
+             "primary_key": "id", "updated_column": "updated"}
+    running = service(config_of(db, people=ended))
+    assert ids(running.pull("people")) == ["5", "3", "2", "1", "4"]
+    assert ids(running.pull("people", since="2024-05-01T10:00:02Z")) == ["1", "4"]
+
+
 def test_thousands_of_rows_come_once_each(db, service):
     numbered(db, "many", 30000)
     source = {"table": "many", "updated_column": "updated"}
