@@ -53,7 +53,7 @@ static bool tells_of_change(const char *message)
            strstr(message, " has no column named ");
 }
 
-static enum err_code code_of(int rc, const char *message)
+static enum err_code code_of(int rc, const char *message, bool writing)
 {
     if (rc == SQLITE_BUSY_SNAPSHOT)
         return ERR_RACE;
@@ -75,7 +75,7 @@ static enum err_code code_of(int rc, const char *message)
     case SQLITE_SCHEMA:
         return ERR_CHANGED;
     case SQLITE_ERROR:
-        if (begins(message, "integer overflow")) /* of a version, or of what a trigger reckons */
+        if (writing && begins(message, "integer overflow")) /* of a version, or of what a trigger reckons */
             return ERR_VALUE;
         return tells_of_change(message) ? ERR_CHANGED : ERR_DATABASE;
     case SQLITE_NOMEM:
@@ -162,7 +162,7 @@ int sqlite_fail(struct conn *conn, int rc, const char *attempt, struct err *err)
     const char *message = conn->db && (sqlite3_errcode(conn->db) & 0xFF) == primary ? sqlite3_errmsg(conn->db)
                                                                                     : sqlite3_errstr(rc);
     if (err && !err->code) {
-        err_set(err, code_of(rc, message), "system '%s': %s: %s", conn->system->name, attempt, message);
+        err_set(err, code_of(rc, message, conn->writing), "system '%s': %s: %s", conn->system->name, attempt, message);
         hint_of(conn, rc, err);
     }
     return -1;
