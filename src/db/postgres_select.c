@@ -190,10 +190,12 @@ static int put_from(struct conn *conn, struct buf *out, const struct plan *plan,
 }
 
 /* (t.u, t.k1, t.k2) > (...): PostgreSQL takes a row comparison as a condition of the index. */
-static int put_after(struct conn *conn, struct buf *out, const struct plan *plan, const struct position *after,
-                     bool updated, struct err *err)
+static int put_after(struct conn *conn, struct buf *out, const struct plan *plan, const struct range *range,
+                     struct err *err)
 {
     const struct relation *relation = plan->relation;
+    const struct position *after = range->after;
+    bool updated = after->updated && !range->nulls;
     buf_putc(out, '(');
     for (int side = 0; side < 2; side++) {
         size_t parts = 0;
@@ -229,14 +231,7 @@ static int put_range(struct conn *conn, struct buf *out, const struct plan *plan
     if (range->after) {
         buf_puts(out, *link);
         *link = " AND ";
-        if (put_after(conn, out, plan, range->after, range->after->updated && !range->nulls, err))
-            return -1;
-    }
-    if (range->beyond) {
-        const struct position scanned = {.key = range->beyond};
-        buf_puts(out, *link);
-        *link = " AND ";
-        if (put_after(conn, out, plan, &scanned, false, err))
+        if (put_after(conn, out, plan, range, err))
             return -1;
     }
     if (range->before) {
@@ -291,7 +286,7 @@ static int put_order(struct conn *conn, struct buf *out, const struct plan *plan
         return 0;
     const struct relation *relation = plan->relation;
     const char *link = " ORDER BY ";
-    if (plan->order == ORDER_UPDATED && !(range && (range->nulls || range->by_key))) {
+    if (plan->order == ORDER_UPDATED && !(range && range->nulls)) {
         buf_puts(out, link);
         link = ", ";
         if (put_column(conn, out, &relation->columns[plan->updated], err))

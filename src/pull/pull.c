@@ -9,8 +9,10 @@
 #include "base/log.h"
 #include "base/monotonic.h"
 #include "entity/json_write.h"
-#include "pull/course.h"
+#include "pull/horizon.h"
 #include "pull/request.h"
+
+enum { RANGES = 2 };
 
 struct pull {
     struct source *source;
@@ -20,9 +22,11 @@ struct pull {
     struct conn *conn;
     struct wanted wanted;
     struct plan plan;
+    struct range ranges[RANGES];
     struct outlook outlook;
-    struct course course;
+    struct position low; /* what the token of a row that is not final leads back to */
     struct change_mark mark; /* with a changelog */
+    bool trails;         /* rows that are final now stand before others that were sent already */
     bool reading;      /* the driver has an open read */
     bool fresh_conn, fresh_shape;
 
@@ -32,11 +36,13 @@ struct pull {
     bool closed;       /* the last bracket is written */
     struct err failure; /* the stream broke */
 
-    bool unordered;    /* a full read without order */
-    bool entity_open;  /* it gets its token when it is known whether it is the last */
+    /* A full read without order: each entity gets its token when it is known whether it is the last. */
+    bool unordered;
+    bool entity_open;
+    struct value *last;     /* updated value and key of the last in order until now; KIND_NULL: none */
+    struct arena *last_texts;
 
     struct buf token;  /* scratch */
-    struct buf scan;   /* the open entity's token, of a scan; empty: it has none */
     struct buf spill;  /* the entity that did not fit the last block */
     size_t spilled;    /* how much of it is sent */
     uint64_t entities, bytes;
@@ -50,6 +56,81 @@ static const struct driver *driver_of(const struct pull *pull)
 }
 
 /* planning */
+
+static struct range value_range(const struct position *after)
+{
+    return (struct range){.after = after};
+}
+
+/* Where the answer begins among the rows that have an updated value; NULL: at the first. */
+static const struct position *beginning_of(const struct since *since)
+{
+    switch (since->kind) {
+    case SINCE_PAIR:
+        return &since->low;
+    case SINCE_AFTER:
+    case SINCE_FROM:
+        return &since->position;
+    default:
+        return NULL;
+    }
+}
+
+/* A token leads back to the horizon, but never to before where the answer began. */
+static void plan_low(struct pull *pull)
+{
+    const struct position *beginning = beginning_of(&pull->wanted.since);
+    const struct value *horizon = &pull->outlook.low;
+    pull->low = (struct position){.updated = horizon};
+    if (pull->outlook.limited && beginning && value_compare(horizon, beginning->updated) <= 0)
+        pull->low = *beginning;
+}
+
+/* A pair's rows: first those that became final, then those that were not sent yet. Where the horizon has passed its
+ * position these are one range. So they are if there is no horizon any more. */
+static struct range *plan_pair(struct pull *pull, struct range *range)
+{
+    const struct since *since = &pull->wanted.since;
+    const struct value *horizon = &pull->outlook.low;
+    pull->trails = pull->outlook.limited && value_compare(horizon, since->position.updated) <= 0;
+    if (!pull->trails) {
+        *range++ = value_range(&since->low);
+        return range;
+    }
+    if (value_compare(since->low.updated, horizon) < 0)
+        *range++ = (struct range){.after = &since->low, .before = horizon};
+    *range++ = value_range(&since->position);
+    return range;
+}
+
+/* The parts of the stream, in order: rows without updated value, then the others. */
+static void plan_ranges(struct pull *pull)
+{
+    const struct relation *relation = pull->shape->relation;
+    const struct since *since = &pull->wanted.since;
+    bool nullable = relation->columns[pull->shape->since.updated].nullable;
+    struct range *range = pull->ranges;
+    switch (since->kind) {
+    case SINCE_START:
+        if (nullable)
+            *range++ = (struct range){.nulls = true};
+        *range++ = value_range(NULL);
+        break;
+    case SINCE_NULLS:
+        *range++ = (struct range){.nulls = true, .after = &since->position};
+        *range++ = value_range(NULL);
+        break;
+    case SINCE_AFTER:
+    case SINCE_FROM:
+        *range++ = value_range(&since->position);
+        break;
+    case SINCE_PAIR:
+        range = plan_pair(pull, range);
+        break;
+    }
+    pull->plan.ranges = pull->ranges;
+    pull->plan.range_count = (size_t)(range - pull->ranges);
+}
 
 /* Without an order nobody can go on from the middle, so only a whole full read goes without. */
 static bool goes_unordered(const struct pull *pull)
@@ -88,7 +169,7 @@ static void plan_read(struct pull *pull)
         .fetch_size = config->fetch_size,
         .xmin = shape->xmin.prefix != NULL,
     };
-    const struct position *beginning = course_beginning(&wanted->since);
+    const struct position *beginning = beginning_of(&wanted->since);
     if (config->updated_query && wanted->has_since && beginning) {
         pull->plan.query = config->updated_query;
         pull->plan.since = beginning->updated;
@@ -103,8 +184,9 @@ static int plan_horizon(struct pull *pull, struct err *err)
         return -1;
     if (pull->outlook.limited)
         source_note_horizon(pull->source, &pull->outlook.horizon, pull->outlook.lag);
-    if (pull->shape->updated != SIZE_MAX)
-        course_plan(&pull->course, &pull->outlook, &pull->wanted.since, pull->wanted.limit);
+    plan_low(pull);
+    if (pull->plan.order == ORDER_UPDATED)
+        plan_ranges(pull);
     return 0;
 }
 
@@ -123,32 +205,9 @@ static int look_at_changelog(struct pull *pull, struct err *err)
 
 /* opening */
 
-static int open_read(struct pull *pull, struct err *err)
-{
-    if (pull->plan.order == ORDER_UPDATED) {
-        pull->plan.ranges = pull->course.ranges;
-        pull->plan.range_count = pull->course.range_count;
-    }
-    pull->reading = true;
-    return driver_of(pull)->read_open(pull->conn, &pull->plan, err);
-}
-
-/* Nothing was left of a scan: then comes what is behind it, as of now, which is later than the horizon was asked. */
-static int open_next(struct pull *pull, struct err *err)
-{
-    pull->reading = false;
-    if (driver_of(pull)->read_close(pull->conn))
-        return err_set(err, ERR_LOST, "the connection did not survive a read");
-    return open_read(pull, err);
-}
-
 static int fetch(struct pull *pull, struct err *err)
 {
-    int got;
-    while ((got = driver_of(pull)->read_next(pull->conn, &pull->row, err)) == 0 && !pull->entities &&
-           course_goes_on(&pull->course))
-        if (open_next(pull, err))
-            return -1;
+    int got = driver_of(pull)->read_next(pull->conn, &pull->row, err);
     if (got > 0)
         return 0;
     pull->row = NULL;
@@ -165,16 +224,21 @@ static int begin(struct pull *pull, const struct pull_request *request, bool ane
     if (source_take(pull->source, pull->conn, anew || full, &pull->shape, &pull->fresh_shape, err) ||
         request_check(&pull->wanted, request, pull->source, pull->shape, pull->arena, err))
         return -1;
-    pull->key = arena_array(pull->arena, pull->shape->relation->key_count + 1, sizeof *pull->key);
-    if (!pull->key)
+    size_t parts = pull->shape->relation->key_count + 1;
+    pull->key = arena_array(pull->arena, parts, sizeof *pull->key);
+    pull->last = arena_array(pull->arena, parts, sizeof *pull->last);
+    if (!pull->key || !pull->last)
         return err_memory(err);
-    if (course_begin(&pull->course, pull->shape, pull->arena, err) || look_at_changelog(pull, err))
+    if (look_at_changelog(pull, err))
         return -1;
     plan_read(pull);
     pull->ended = pull->wanted.limit == 0;
     if (pull->ended)
         return 0;
-    if (plan_horizon(pull, err) || open_read(pull, err))
+    if (plan_horizon(pull, err))
+        return -1;
+    pull->reading = true;
+    if (db->driver->read_open(pull->conn, &pull->plan, err))
         return -1;
     return fetch(pull, err);
 }
@@ -244,10 +308,9 @@ static int begin_again(struct pull *pull, const struct pull_request *request, st
 static void pull_free(struct pull *pull)
 {
     source_give(pull->shape);
-    course_free(&pull->course);
+    arena_free(pull->last_texts);
     arena_free(pull->arena);
     buf_free(&pull->token);
-    buf_free(&pull->scan);
     buf_free(&pull->spill);
     free(pull);
 }
@@ -258,7 +321,8 @@ int pull_open(struct pull **out, struct source *source, const struct pull_reques
     if (!pull)
         return err_memory(err);
     pull->arena = arena_new();
-    if (!pull->arena) {
+    pull->last_texts = arena_new();
+    if (!pull->arena || !pull->last_texts) {
         pull_free(pull);
         return err_memory(err);
     }
@@ -330,36 +394,26 @@ static int put_id(struct pull *pull, struct buf *out, struct err *err)
     return put_scratch(pull, out, err);
 }
 
-/* The token that stands in the scratch. */
-static int put_own_token(struct pull *pull, struct buf *out, struct err *err)
-{
-    if (pull->shape->changelog)
-        buf_printf(&pull->token, "!%" PRIu64, pull->mark.prunes);
-    buf_put(out, ",\"_updated\":", 12);
-    return put_scratch(pull, out, err);
-}
-
 /* The token of a row, or without key and updated value that of the beginning. */
 static int put_token(struct pull *pull, struct buf *out, const struct value *updated, const struct value *const *key,
                      struct err *err)
 {
+    const struct since_shape *shape = &pull->shape->since;
+    bool limited = pull->outlook.limited && updated && key;
+    bool final = limited && value_compare(updated, &pull->outlook.low) < 0;
+    int failed;
+    buf_put(out, ",\"_updated\":", 12);
     buf_reset(&pull->token);
-    bool full = pull->entities + 1 == pull->wanted.limit;
-    if (course_token(&pull->course, &pull->token, updated, key, full, err))
-        return -1;
-    return put_own_token(pull, out, err);
-}
-
-/* The token of a row of a scan, which is at its end if there was room for more. */
-static int put_scan_token(struct pull *pull, struct buf *out, struct err *err)
-{
-    bool over = pull->ended && pull->entities < pull->wanted.limit;
-    buf_reset(&pull->token);
-    buf_put(&pull->token, pull->scan.data, pull->scan.len);
-    buf_reset(&pull->scan);
-    if (course_end_scan_token(&pull->course, &pull->token, over, err))
-        return -1;
-    return put_own_token(pull, out, err);
+    if (limited && !final) {
+        failed = since_write_pair(&pull->token, shape, &pull->low, updated, key, err);
+    } else {
+        failed = since_write(&pull->token, shape, updated, key, err);
+        if (!failed && final && pull->trails)
+            failed = since_write_sent(&pull->token, shape, &pull->wanted.since.position, err);
+    }
+    if (pull->shape->changelog)
+        buf_printf(&pull->token, "!%" PRIu64, pull->mark.prunes);
+    return failed ? -1 : put_scratch(pull, out, err);
 }
 
 /* A bare value cannot be a pair: beyond the horizon it is capped there. */
@@ -367,7 +421,7 @@ static void put_plain(struct pull *pull, struct buf *out, const struct value *up
 {
     bool final = !pull->outlook.limited || value_compare(updated, &pull->outlook.low) < 0;
     buf_put(out, ",\"_updated\":", 12);
-    since_write_plain(out, &pull->shape->since, final ? updated : pull->course.low.updated);
+    since_write_plain(out, &pull->shape->since, final ? updated : pull->low.updated);
 }
 
 static int put_updated(struct pull *pull, struct buf *out, const struct value *updated, struct err *err)
@@ -436,44 +490,64 @@ static void put_properties(struct pull *pull, struct buf *out, const struct valu
         entity_property(out, &shape->xmin, &row[shape->column_count], keep_nulls);
 }
 
-/* tokens that come later */
+/* unordered reads */
+
+/* Is the row behind the last in order until now? Texts may order otherwise than their bytes: then a row is
+ * taken that is not the very last, which only makes some rows come again. */
+static bool is_behind(const struct pull *pull, const struct value *updated)
+{
+    if (pull->last->kind == KIND_NULL)
+        return true;
+    int order = value_compare(updated, pull->last);
+    for (size_t i = 0; order == 0 && i < pull->shape->relation->key_count; i++)
+        order = value_compare(pull->key[i], &pull->last[1 + i]);
+    return order > 0;
+}
+
+static int keep_value(struct pull *pull, struct value *kept, const struct value *value)
+{
+    *kept = *value;
+    if (value->kind < KIND_FLOAT || value->kind == KIND_DATETIME || value->kind == KIND_DATE)
+        return 0;
+    kept->text.bytes = arena_copy(pull->last_texts, value->text.bytes, value->text.len);
+    return kept->text.bytes ? 0 : -1;
+}
+
+static int keep_highest(struct pull *pull, const struct value *updated, struct err *err)
+{
+    if (!updated || !is_behind(pull, updated))
+        return 0;
+    arena_reset(pull->last_texts);
+    int failed = keep_value(pull, pull->last, updated);
+    for (size_t i = 0; i < pull->shape->relation->key_count && !failed; i++)
+        failed = keep_value(pull, &pull->last[1 + i], pull->key[i]);
+    return failed ? err_memory(err) : 0;
+}
 
 static int put_highest(struct pull *pull, struct buf *out, struct err *err)
 {
-    const struct value *highest = pull->course.highest;
-    if (highest->kind == KIND_NULL)
+    if (pull->last->kind == KIND_NULL)
         return put_token(pull, out, NULL, NULL, err);
     for (size_t i = 0; i < pull->shape->relation->key_count; i++)
-        pull->key[i] = &highest[1 + i];
-    return put_token(pull, out, highest, pull->key, err);
+        pull->key[i] = &pull->last[1 + i];
+    return put_token(pull, out, pull->last, pull->key, err);
 }
 
-/* Ends the entity before. Of an unordered read with the lowest token, from which everything comes again, or if it was the
- * last with the highest, from which only what is new comes. */
+/* Ends the entity before: with the lowest token, from which everything comes again, or if it was the last
+ * with the highest, from which only what is new comes. */
 static int end_open_entity(struct pull *pull, struct buf *out, struct err *err)
 {
     if (!pull->entity_open)
         return 0;
-    int failed = !pull->unordered ? put_scan_token(pull, out, err)
-                 : pull->ended    ? put_highest(pull, out, err)
-                                  : put_token(pull, out, NULL, NULL, err);
+    int failed = pull->ended ? put_highest(pull, out, err) : put_token(pull, out, NULL, NULL, err);
     buf_putc(out, '}');
     pull->entity_open = false;
     return failed;
 }
 
-static bool token_comes_later(const struct pull *pull, const struct value *updated)
+static bool tokens_come_later(const struct pull *pull)
 {
-    if (pull->shape->updated == SIZE_MAX || pull->shape->since.plain)
-        return false;
-    return pull->unordered || course_scans(&pull->course, updated);
-}
-
-static int note_token(struct pull *pull, const struct value *updated, struct err *err)
-{
-    if (course_note(&pull->course, updated, pull->key, err))
-        return -1;
-    return pull->unordered ? 0 : course_scan_token(&pull->course, &pull->scan, pull->key, err);
+    return pull->unordered && pull->shape->updated != SIZE_MAX && !pull->shape->since.plain;
 }
 
 /* the stream */
@@ -481,7 +555,7 @@ static int note_token(struct pull *pull, const struct value *updated, struct err
 static int put_entity(struct pull *pull, struct buf *out, const struct value *row, struct err *err)
 {
     const struct value *updated = updated_of(pull, row);
-    bool later = token_comes_later(pull, updated);
+    bool later = tokens_come_later(pull);
     if (take_key(pull, row, err) || end_open_entity(pull, out, err))
         return -1;
     buf_puts(out, pull->entities ? ",\n" : "[\n");
@@ -494,7 +568,7 @@ static int put_entity(struct pull *pull, struct buf *out, const struct value *ro
         put_key(pull, out, row);
     else
         put_properties(pull, out, row);
-    if (later && note_token(pull, updated, err))
+    if (later && keep_highest(pull, updated, err))
         return -1;
     pull->entity_open = later;
     if (!later)

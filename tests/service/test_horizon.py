@@ -161,62 +161,6 @@ def test_pages_of_a_full_run_hold_every_row_that_was_there(any_db, service):
         assert set(reader.rows) == {str(number) for number in range(30)}
 
 
-def moved_back_between_two_pages(db, service, updated=None, **begin):
-    """Ids of the pages of a run beside which a row of a later page is put back to before the first page's end, while an
-    older transaction holds the horizon."""
-    make_rows(db, updated=updated)
-    db.sql(f"create table others (id integer not null primary key, t {updated or NOW[db.type]})")
-    with Open(db, "insert into others (id) values (1)"), Open(db, "insert into others (id) values (2)") as mover:
-        time.sleep(0.01)
-        for number in (4, 1, 2, 3):
-            add(db, number)
-        running = service(config_of(db, rows=source()))
-        came, token, count = [], begin, 2
-        while count == 2:
-            page = running.pull("rows", limit=2, **token)
-            assert all(entity["_updated"] > token.get("since", "") for entity in page)
-            if not came:
-                unsent = [number for number in (3, 2) if str(number) not in ids(page)][0]
-                mover.cursor.execute(f"update rows_ set u = (select t from others where id = 2) where id = {unsent}")
-                mover.commit()
-            came += ids(page)
-            count = len(page)
-            token = {"since": page[-1]["_updated"]} if page else token
-    reader = Reader(running, limit=2)
-    reader.token = token["since"]
-    reader.poll_until(unsent)
-    return sorted(came)
-
-
-def test_pages_of_a_full_run_hold_a_row_that_is_put_back_meanwhile(shared, service):
-    assert moved_back_between_two_pages(shared, service) == ["1", "2", "3", "4"]
-
-
-def test_pages_hold_a_row_that_a_lower_transaction_id_is_put_on_meanwhile(postgresql, service):
-    came = moved_back_between_two_pages(postgresql, service, "xid8 not null default pg_current_xact_id()")
-    assert came == ["1", "2", "3", "4"]
-
-
-def test_pages_of_a_poll_miss_a_row_that_is_put_back_meanwhile(shared, service):
-    time_ = "2024-01-01T00:00:00.000000Z"
-    assert len(moved_back_between_two_pages(shared, service, since=f"{time_}!!{time_}!{0:020}")) == 3
-
-
-def test_fresh_rows_of_an_idle_server_come_once_and_in_order_in_pages(any_db, service):
-    make_rows(any_db, *reversed(range(12)))
-    time.sleep(0.01)
-    any_db.sql("update rows_ set n = 1, u = " + NOW[any_db.type].split("default")[1] + " where id = 5")
-    running = service(config_of(any_db, rows=source(late_commits={"margin": 600})))
-
-    def whole_run():
-        reader = Reader(running, limit=5)
-        came = reader.poll() + reader.poll() + reader.poll()
-        assert sorted(came, key=int) == [str(number) for number in range(12)]
-        return came == [str(number) for number in (11, 10, 9, 8, 7, 6, 4, 3, 2, 1, 0, 5)]
-
-    eventually(whole_run)  # in order as soon as MariaDB's sampler knows that nobody is at work
-
-
 def test_own_full_reads_do_not_hold_the_horizon(shared, service):
     make_rows(shared)
     text = "text" if shared.type == "postgresql" else "mediumtext"
