@@ -1,5 +1,6 @@
 /* The command line, the wiring and the signals. */
 #include <getopt.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -379,8 +380,21 @@ static int parse_words(int argc, char **argv, struct arguments *arguments)
     return strcmp(word, "ddl") == 0 ? ddl_command(arguments) : run(word, arguments);
 }
 
+/* What a request has held goes back to the system. By itself, glibc takes the size of the largest block that was given
+ * back for the least that is mapped alone, keeps all smaller ones, and has eight arenas a processor to keep them in. */
+static void give_memory_back(void)
+{
+#ifdef __GLIBC__
+    enum { MAPPED_ALONE = 128 * 1024, KEPT = 256 * 1024, ARENAS = 4 };
+    mallopt(M_MMAP_THRESHOLD, MAPPED_ALONE);
+    mallopt(M_TRIM_THRESHOLD, KEPT);
+    mallopt(M_ARENA_MAX, ARENAS);
+#endif
+}
+
 int main(int argc, char **argv)
 {
+    give_memory_back();
     enum { OPTION_CONFIG = 1, OPTION_SINCE, OPTION_LIMIT, OPTION_TABLE, OPTION_ROLES, OPTION_KEYS, OPTION_VERSION,
            OPTION_SYSTEM, OPTION_SCHEMA, OPTION_PASSWORD_FILE, OPTION_SESAM };
     static const struct option options[] = {
