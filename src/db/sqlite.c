@@ -162,7 +162,8 @@ int sqlite_fail(struct conn *conn, int rc, const char *attempt, struct err *err)
     const char *message = conn->db && (sqlite3_errcode(conn->db) & 0xFF) == primary ? sqlite3_errmsg(conn->db)
                                                                                     : sqlite3_errstr(rc);
     if (err && !err->code) {
-        err_set(err, code_of(rc, message, conn->writing), "system '%s': %s: %s", conn->system->name, attempt, message);
+        err_set(err, code_of(rc, message, conn->writing), "system '%s': %s: %s", conn->system->name, attempt,
+                message);
         hint_of(conn, rc, err);
     }
     return -1;
