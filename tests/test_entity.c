@@ -336,7 +336,15 @@ static void a_value_equals_what_the_user_wrote(void **state)
         {UINT(UINT64_MAX), WANT_INTEGER("18446744073709551615"), true},
         {TEXT("12"), WANT_INTEGER("12"), true},
         {OF(KIND_DECIMAL, "1.50"), WANT_REAL("1.50"), true},
-        {OF(KIND_DECIMAL, "1.50"), WANT_REAL("1.5"), false},
+        {OF(KIND_DECIMAL, "1.50"), WANT_REAL("1.5"), true},
+        {OF(KIND_DECIMAL, "1.00"), WANT_INTEGER("1"), true},
+        {OF(KIND_DECIMAL, "10.0"), WANT_INTEGER("1"), false},
+        {OF(KIND_DECIMAL, "1.50"), WANT_STRING("1.5"), true},
+        {OF(KIND_DECIMAL, "NaN"), WANT_STRING("NaN"), true},
+        {TEXT("1.50"), WANT_REAL("1.5"), false},
+        {YES, WANT_INTEGER("1"), true},
+        {NO, WANT_INTEGER("1"), false},
+        {NO, WANT_INTEGER("0"), true},
         {OF(KIND_FLOAT, "1.5"), WANT_REAL("1.5"), true},
         {TEXT("D"), WANT_STRING("D"), true},
         {TEXT("D"), WANT_STRING("d"), false},
@@ -362,6 +370,19 @@ static void a_value_equals_what_the_user_wrote(void **state)
             fail_msg("case %zu: they should%s be equal", i, cases[i].equal ? "" : " not");
 }
 
+static void blanks_at_the_end_count_but_where_the_column_pads(void **state)
+{
+    const struct value held = TEXT("D   "), blank = TEXT("    "), other = TEXT("D  x");
+    const struct config_value wanted = WANT_STRING("D"), written = WANT_STRING("D "), empty = WANT_STRING("");
+    const struct field padded = {.padded = true}, plain = {0};
+    (void)state;
+    assert_true(entity_equals(&held, &padded, &wanted));
+    assert_true(entity_equals(&held, &padded, &written));
+    assert_true(entity_equals(&blank, &padded, &empty));
+    assert_false(entity_equals(&other, &padded, &wanted));
+    assert_false(entity_equals(&held, &plain, &wanted));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -375,6 +396,7 @@ int main(void)
         cmocka_unit_test(a_silent_field_is_never_written),
         cmocka_unit_test(a_key_becomes_an_id),
         cmocka_unit_test(a_value_equals_what_the_user_wrote),
+        cmocka_unit_test(blanks_at_the_end_count_but_where_the_column_pads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

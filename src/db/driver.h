@@ -44,6 +44,7 @@ struct column {
     enum position_kind position;
     unsigned digits;    /* KIND_DATETIME: digits of the fraction the column keeps, 0..6 */
     bool nullable;      /* NULL can occur, as far as the catalogue tells */
+    bool padded;        /* blanks at the end of its texts do not count (PostgreSQL's char(n)) */
     bool zoneless;      /* KIND_DATETIME: stored without a zone, read in the system's timezone */
     bool bytewise;      /* as key or updated column, the database's order is the order of the bytes */
     unsigned number;    /* the driver's: type oid, field type ... */

@@ -293,6 +293,7 @@ static void limit_column(struct column *column, const PGresult *types, int i)
     if ((type == PG_VARCHAR || type == PG_BPCHAR) && column->modifier >= 4)
         column->max_chars = (size_t)column->modifier - 4;
     column->max_bytes = type == PG_NAME ? 63 : 0;
+    column->padded = column->number == PG_BPCHAR;
     if (list)
         column->binary = postgres_encodes(type) && type == strtoul(PQgetvalue(types, i, 12), NULL, 10) &&
                          column->number != PG_INT2VECTOR && column->number != PG_OIDVECTOR;

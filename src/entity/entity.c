@@ -4,6 +4,7 @@
 
 #include "base/iso.h"
 #include "entity/json_write.h"
+#include "entity/number.h"
 
 int entity_field(struct field *field, struct arena *arena, const char *property, struct err *err)
 {
@@ -259,20 +260,46 @@ void entity_id(struct buf *out, const struct field *const *fields, const struct 
     }
 }
 
+static bool same_text(const char *a, size_t a_len, const char *b, size_t b_len, bool padded)
+{
+    while (padded && a_len && a[a_len - 1] == ' ')
+        a_len--;
+    while (padded && b_len && b[b_len - 1] == ' ')
+        b_len--;
+    return a_len == b_len && (a_len == 0 || memcmp(a, b, a_len) == 0);
+}
+
+static bool equals_bool(const struct value *value, bool wanted)
+{
+    if (value->kind == KIND_BOOL)
+        return value->boolean == wanted;
+    return (value->kind == KIND_INT && value->integer == wanted) ||
+           (value->kind == KIND_UINT && value->natural == wanted);
+}
+
+/* 1.50 is 1.5 to every database, though not to entities. */
+static bool equals_number(const struct value *value, const char *wanted)
+{
+    struct number a, b;
+    return (value->kind == KIND_DECIMAL || value->kind == KIND_FLOAT) &&
+           number_parse(&a, value->text.bytes, value->text.len) == 0 &&
+           number_parse(&b, wanted, strlen(wanted)) == 0 && number_equal(&a, &b);
+}
+
 bool entity_equals(const struct value *value, const struct field *field, const struct config_value *wanted)
 {
     if (value->kind == KIND_NULL || value->kind == KIND_LIST || wanted->type == CONFIG_NULL)
         return value->kind == KIND_NULL && wanted->type == CONFIG_NULL;
-    if (wanted->type == CONFIG_BOOL) {
-        if (value->kind == KIND_BOOL)
-            return value->boolean == wanted->boolean;
-        return (value->kind == KIND_INT && value->integer == wanted->boolean) ||
-               (value->kind == KIND_UINT && value->natural == wanted->boolean);
-    }
+    if (wanted->type == CONFIG_BOOL)
+        return equals_bool(value, wanted->boolean);
+    if (value->kind == KIND_BOOL && wanted->type == CONFIG_INTEGER)
+        return strcmp(wanted->text, value->boolean ? "1" : "0") == 0;
+    if (equals_number(value, wanted->text))
+        return true;
     struct buf text = {0};
     entity_text(&text, field, value);
-    size_t len = strlen(wanted->text);
-    bool equal = !buf_failed(&text) && text.len == len && (len == 0 || memcmp(text.data, wanted->text, len) == 0);
+    bool equal = !buf_failed(&text) &&
+                 same_text(text.data, text.len, wanted->text, strlen(wanted->text), field->padded);
     buf_free(&text);
     return equal;
 }

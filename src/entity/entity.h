@@ -19,6 +19,7 @@ struct field {
     size_t prefix_len;
     unsigned digits;         /* of the fraction of datetimes */
     const struct zone *zone; /* of zone-less datetimes; NULL is UTC */
+    bool padded;             /* blanks at the end of texts do not count */
     bool silent;             /* read, but not sent */
 };
 
@@ -39,8 +40,8 @@ void entity_text(struct buf *out, const struct field *field, const struct value 
  * ':', with ':' and '%' in them percent-encoded. */
 void entity_id(struct buf *out, const struct field *const *fields, const struct value *const *parts, size_t count);
 
-/* Is the value what the user wrote? true and false also fit the integers 1 and 0; numbers and texts are
- * compared as entity_text writes them. */
+/* Is the value what the user wrote, as the database would compare them? true and false fit the integers 1 and 0, and
+ * they true and false; decimals and floats are compared as numbers, all else as entity_text writes it. */
 bool entity_equals(const struct value *value, const struct field *field, const struct config_value *wanted);
 
 #endif

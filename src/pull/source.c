@@ -98,6 +98,7 @@ static size_t add_column(const struct making *making, size_t column, bool silent
         return SIZE_MAX;
     field->digits = described->digits;
     field->zone = described->zoneless ? shape->since.zone : NULL;
+    field->padded = described->padded;
     field->silent = silent;
     shape->columns[shape->column_count] = column;
     return shape->column_count++;

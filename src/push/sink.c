@@ -237,6 +237,7 @@ static int make_field(const struct making *making, struct field *field, size_t c
     if (entity_field(field, making->arena, making->relation->columns[column].name, making->err))
         return -1;
     field->digits = making->relation->columns[column].digits;
+    field->padded = making->relation->columns[column].padded;
     return 0;
 }
 

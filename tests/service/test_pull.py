@@ -467,3 +467,12 @@ def test_integer_below_all_numbers_of_a_type_without_sign_begins_with_the_first(
         running = service(config_of(database, rows=source))
         for since in ("-1", "-300", str(-2 ** 63)):
             assert [row["_id"] for row in running.pull("rows", since=since)] == ["1", "2"], (kind, since)
+
+
+@pytest.mark.parametrize("kind, held, values", [("char(5)", "D", ["D"]), ("{decimal}", 1.5, [1.5, "1.50"]),
+                                                ("boolean", True, [True, 1])])
+def test_value_of_a_deletion_is_compared_as_the_database_does(db, service, kind, held, values):
+    create(db, "people", f"id integer not null primary key, gone {kind}", [(1, held), (2, None)])
+    for value in values:
+        running = service(config_of(db, people={"table": "people", "deleted": {"column": "gone", "value": value}}))
+        assert [entity.get("_deleted") for entity in running.pull("people")] == [True, None], value

@@ -902,3 +902,16 @@ def test_byte_of_char_comes_back_as_it_went(postgresql, service):
     running = service(sinks_of(database, odd={"table": "odd"}, sources={"odd": {"table": "odd"}}))
     entities = running.pull("odd")
     assert counts(push(running, "odd", entities)) == (0, 0, 3, 0)
+
+
+@pytest.mark.parametrize("kind, value", [("char(5)", "S"), ("{decimal}", 1.5), ("{decimal}", 7), ("boolean", True)])
+def test_scope_and_mark_are_compared_as_the_database_does(db, service, kind, value):
+    columns = f"id integer not null primary key, name {{text}}, part {kind}, gone {kind}"
+    create(db, "people", columns, [(1, "Kari", value, None)])
+    running = service(sinks_of(db, people={"table": "people", "scope": {"column": "part", "value": value},
+                                           "deletes": {"column": "gone", "value": value}}))
+    assert counts(push(running, "people", [{"_id": "1", "id": 1, "name": "Ola"}])) == (0, 1, 0, 0)
+    gone = [{"_id": "1", "_deleted": True}]
+    assert counts(push(running, "people", gone)) == (0, 0, 0, 1)
+    assert counts(push(running, "people", gone)) == (0, 0, 1, 0)
+    assert counts(push(running, "people", [{"_id": "1", "id": 1, "name": "Ola"}])) == (0, 1, 0, 0)
