@@ -93,12 +93,12 @@ static size_t put_key(const struct look *look, struct buf *out)
     return count;
 }
 
-/* A sink needs a unique index on its key. */
+/* A sink needs a unique index on its key, and only a table can have one. */
 static void mend_key(const struct look *look, const struct relation *relation)
 {
     struct buf key = {0}, statement = {0};
     char name[64];
-    if (relation->key_count && relation->key_unique)
+    if ((relation->key_count && relation->key_unique) || !relation->indexable)
         return;
     if (!put_key(look, &key))
         buf_puts(&key, "...");

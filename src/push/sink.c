@@ -136,6 +136,10 @@ static int add_column(const struct making *making, size_t index, bool key)
 static int add_key(const struct making *making)
 {
     const struct relation *relation = making->relation;
+    if (!relation->indexable && !relation->key_unique) {
+        err_set(making->err, ERR_DATABASE, "%s is no table, so no unique index can tell its rows apart", relation->title);
+        return err_hint(making->err, "name the table that is to be written as 'table' of sink '%s'", making->config->name);
+    }
     if (!relation->key_count) {
         err_set(making->err, ERR_DATABASE, "%s has no primary key", relation->title);
         return err_hint(making->err, "name the columns of a unique index as 'primary_key' of sink '%s'",

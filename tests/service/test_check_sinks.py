@@ -88,6 +88,18 @@ def test_table_without_any_key_is_told_to_get_one(run, db):
     assert "ADD PRIMARY KEY" in ill(run("check", config=sinks_of(db, people={"table": "people"})))
 
 
+@pytest.mark.parametrize("named", [{}, {"primary_key": ["id"]}], ids=["no key", "named key"])
+def test_view_is_called_one_and_no_sql_is_told_that_it_cannot_have(run, db, named):
+    create(db, "people", TABLE)
+    db.sql("create view people_view as select id, name from people")
+    try:
+        done = run("check", config=sinks_of(db, people={"table": "people_view", **named}))
+    finally:
+        db.sql("drop view people_view")
+    assert "is no table" in ill(done)
+    assert sql_of(done) == []
+
+
 def test_column_that_is_named_and_not_there_is_a_problem(run, db):
     create(db, "people", TABLE)
     for sink in ({"timestamp": "chanced"}, {"optimistic_lock": {"column": "chanced"}}, {"primary_key": ["chanced"]}):
