@@ -36,20 +36,22 @@ static bool is_plain(const char *encoding)
 }
 
 /* Also for bodies that do not tell their length: those are counted as they come. */
-static bool check_head(struct exchange *exchange)
+static bool check_head(struct exchange *exchange, const char *title)
 {
+    static const char not_json[] = "the body is not said to be JSON", encoded[] = "the body is encoded";
     const struct request *request = &exchange->request;
     size_t most = exchange->service->config->listen.max_body_bytes;
     struct err err = {0};
     if (!is_json(request->content_type)) {
-        reply_problem(&exchange->reply, 415, "the body is not said to be JSON",
-                      "send it as Content-Type: application/json", NULL);
+        reply_problem(&exchange->reply, 415, not_json, "send it as Content-Type: application/json", NULL);
+        log_warning(title, "answered 415: %s", not_json);
     } else if (!is_plain(request->content_encoding)) {
-        reply_problem(&exchange->reply, 415, "the body is encoded", "send it without Content-Encoding", NULL);
+        reply_problem(&exchange->reply, 415, encoded, "send it without Content-Encoding", NULL);
+        log_warning(title, "answered 415: %s", encoded);
     } else if (request->length != UINT64_MAX && request->length > most) {
         err_set(&err, ERR_LARGE, "the body has %" PRIu64 " bytes, and may have %zu", request->length, most);
         err_hint(&err, "send smaller batches, or raise max_body_bytes in 'listen'");
-        reply_error(&exchange->reply, NULL, &err, NULL);
+        reply_error(&exchange->reply, title, &err, NULL);
     }
     return exchange->reply.status == 0;
 }
@@ -82,9 +84,7 @@ void upload_begin(struct exchange *exchange)
         reply_error(&exchange->reply, "http", &err, NULL);
         return;
     }
-    if (!check_head(exchange))
-        log_warning(sink_title(sink), "answered %u at the request's head", exchange->reply.status);
-    else if (routes_take_place(exchange) && open_push(exchange, sink, &err))
+    if (check_head(exchange, sink_title(sink)) && routes_take_place(exchange) && open_push(exchange, sink, &err))
         reply_error(&exchange->reply, sink_title(sink), &err, NULL);
 }
 

@@ -356,7 +356,7 @@ static int finish(struct apply *apply, struct err *err)
     if (!apply->tally.conflicts || apply->skip_conflicts)
         return 0;
     const struct config_sink *config = sink_config(apply->rows->sink);
-    err_set(err, ERR_CONFLICT, "versions of entities are not those of their rows: %llu",
+    err_set(err, ERR_CONFLICT, "entities in conflict with their rows: %llu",
             (unsigned long long)apply->tally.conflicts);
     return err_hint(err, "nothing of the request was applied; read the rows anew, or write \"on_conflict\" of sink '%s'",
                     config->name);

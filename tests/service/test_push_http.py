@@ -133,8 +133,10 @@ def test_client_that_asks_first_is_told_to_go_on(start, empty):
 @pytest.mark.parametrize("content_type", ["text/plain", "application/jsonp", "application/x-www-form-urlencoded",
                                           "multipart/form-data; boundary=x", "application/ndjson"])
 def test_other_types_are_415(start, empty, content_type):
-    problem = post(start(), ONE, headers={"Content-Type": content_type}).problem(415)
+    service = start()
+    problem = post(service, ONE, headers={"Content-Type": content_type}).problem(415)
     assert "application/json" in problem["hint"]
+    eventually(lambda: f"answered 415: {problem['detail']}" in service.log())
     assert names(empty) == []
 
 
