@@ -131,7 +131,9 @@ static bool is_text(const struct value *value)
 static int check_byte(const struct value *value, struct err *err)
 {
     const char *text = value->text.bytes;
-    bool escape = value->text.len == 4 && *text == '\\' && strspn(text + 1, "01234567") >= 3;
+    bool escape = value->text.len == 4 && *text == '\\';
+    for (size_t i = 1; escape && i < 4; i++)
+        escape = text[i] >= '0' && text[i] <= '7';
     return value->text.len <= 1 || escape ? 0 : err_set(err, ERR_VALUE, "is longer than the one byte of the column");
 }
 
