@@ -136,7 +136,10 @@ def mirror():
     """Where this machine has its packages from."""
     done = subprocess.run(["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages", "Release: bookworm"],
                           stdout=subprocess.PIPE, encoding="utf-8", check=False)
-    return next(iter(done.stdout.split()), "http://deb.debian.org/debian")
+    sites = done.stdout.split()
+    if not sites:
+        raise BuildError("apt knows no place to have the packages of Debian 12 from")
+    return sites[0]
 
 
 def make_base(work, suite):
