@@ -53,7 +53,8 @@ static const struct key deleted_keys[] = {
      .at = AT(deleted) + offsetof(struct config_deleted, values),
      .count_at = AT(deleted) + offsetof(struct config_deleted, value_count),
      .shown = "anything but NULL",
-     .help = "the value, or one of the values, that tells it"},
+     .help = "the value, or one of the values, that tells it. Decimals are compared as numbers, and PostgreSQL's"
+             " `char(n)` without the blanks at its end; a boolean is also 1 or 0"},
     {.name = NULL},
 };
 static const struct section section_deleted = {
