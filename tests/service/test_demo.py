@@ -46,7 +46,8 @@ def config(postgresql, mariadb_server, places):
     config = json.loads(text("deploy", "compose", "config.json").replace("/run/secrets", str(places)))
     del config["listen"]["address"]
     apply(postgresql, text("sql", "postgresql", "demo.sql"))
-    apply(postgresql, text("deploy", "compose", "postgresql.sql").replace("/run/secrets", str(places)).replace("sesam", ROLE))
+    role = text("deploy", "compose", "postgresql.sql").replace("sesam", ROLE)
+    apply(postgresql, role.replace("/run/secrets", str(places)))  # whose path may have the word in it, too
     here = {key: postgresql.system()[key] for key in ("host", "port", "database")}
     config["systems"]["postgresql"].update(here, username=ROLE)
     names = [f"demo_{name}" for name in ("mysql", "mariadb")]
