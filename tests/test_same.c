@@ -163,6 +163,8 @@ static void documents_are_compared_by_their_tokens(void **state)
         {JSON("{\"a\":{\"b\":[{\"c\":1,\"d\":null}]}}"), JSON("{\"a\":{\"b\":[{\"d\":null,\"c\":1}]}}"), true},
         {JSON("{\"a\":{\"b\":[{\"c\":1,\"d\":null}]}}"), JSON("{\"a\":{\"b\":[{\"d\":null,\"c\":2}]}}"), false},
         {JSON("{\"b\":[1],\"a\":[2]}"), JSON("{\"a\":[2],\"b\":[1]}"), true},
+        {JSON("{\"\":[\"\"]}"), JSON("{ \"\" : [ \"\" ] }"), true},
+        {JSON("{\"\":[]}"), JSON("{ \"\" : {} }"), false},
         {JSON("[1,2]"), JSON("[1, 2]"), true},
         {JSON("[1,2]"), JSON("[2,1]"), false},
         {JSON("[1,2]"), JSON("[1,2,3]"), false},

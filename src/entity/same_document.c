@@ -138,7 +138,8 @@ static struct member *sorted_members(const struct document *document, size_t par
     size_t at = parent + 1;
     for (size_t i = 0; members && i < count; i++, at = node_at(document, at)->end) {
         const struct node *node = node_at(document, at);
-        members[i] = (struct member){document->texts.data + node->name, node->name_len, at};
+        /* Where no name and no text has a byte, there are no texts at all. */
+        members[i] = (struct member){node->name_len ? document->texts.data + node->name : "", node->name_len, at};
     }
     if (members)
         qsort(members, count, sizeof *members, by_name);
