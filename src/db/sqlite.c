@@ -210,6 +210,16 @@ int sqlite_step(struct conn *conn, sqlite3_stmt *stmt, const char *attempt, stru
     return rc == SQLITE_DONE ? 0 : sqlite_fail(conn, rc, attempt, err);
 }
 
+int sqlite_count(struct conn *conn, sqlite3_stmt *stmt, size_t *count, const char *attempt, struct err *err)
+{
+    int more;
+    *count = 0;
+    while ((more = sqlite_step(conn, stmt, attempt, err)) == 1)
+        ++*count;
+    sqlite3_reset(stmt);
+    return more;
+}
+
 void sqlite_identifier(struct buf *out, const char *name)
 {
     buf_putc(out, '"');

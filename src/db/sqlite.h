@@ -49,6 +49,8 @@ int sqlite_run(struct conn *conn, const char *sql, const char *attempt, struct e
 int sqlite_begin(struct conn *conn, const char *attempt, struct err *err);
 /* 1 and a row, 0 at the end, or -1. */
 int sqlite_step(struct conn *conn, sqlite3_stmt *stmt, const char *attempt, struct err *err);
+/* Steps to the end, counting the rows, and resets the statement for another time. Returns 0 or -1. */
+int sqlite_count(struct conn *conn, sqlite3_stmt *stmt, size_t *count, const char *attempt, struct err *err);
 
 /* Appends "name", quoted. */
 void sqlite_identifier(struct buf *out, const char *name);

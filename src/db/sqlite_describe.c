@@ -196,16 +196,6 @@ static int find_strict(struct conn *conn, struct table *table, struct err *err)
     return found < 0 ? -1 : 0;
 }
 
-static int count_rows(struct conn *conn, sqlite3_stmt *stmt, size_t *count, struct err *err)
-{
-    int more;
-    *count = 0;
-    while ((more = sqlite_step(conn, stmt, attempt, err)) == 1)
-        ++*count;
-    sqlite3_reset(stmt);
-    return more;
-}
-
 /* DEFAULT NULL is as good as none. */
 static bool is_default(const char *expression)
 {
@@ -245,7 +235,7 @@ static int read_columns(struct conn *conn, struct table *table, struct relation 
             "SELECT name, type, \"notnull\", pk, hidden, dflt_value FROM pragma_table_xinfo(?1, 'main')"
             " WHERE hidden <> 1 ORDER BY cid",
             &stmt, attempt, err) ||
-        bind_text(conn, stmt, 1, table->name, err) || count_rows(conn, stmt, &count, err))
+        bind_text(conn, stmt, 1, table->name, err) || sqlite_count(conn, stmt, &count, attempt, err))
         goto out;
     relation->columns = arena_array(arena, count, sizeof *relation->columns);
     table->key = arena_array(arena, count, sizeof *table->key);

@@ -14,16 +14,6 @@ static const char *statement(void)
            " WHERE schema = 'main' AND type <> 'shadow' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name";
 }
 
-static int count_rows(struct conn *conn, sqlite3_stmt *stmt, size_t *count, struct err *err)
-{
-    int more;
-    *count = 0;
-    while ((more = sqlite_step(conn, stmt, attempt, err)) == 1)
-        ++*count;
-    sqlite3_reset(stmt);
-    return more;
-}
-
 static int take_rows(struct conn *conn, sqlite3_stmt *stmt, struct arena *arena, struct listed *list, size_t most,
                      size_t *count, struct err *err)
 {
@@ -47,7 +37,8 @@ int sqlite_list(struct conn *conn, const char *schema, struct arena *arena, stru
     *list = NULL;
     if (schema && sqlite3_stricmp(schema, "main") != 0)
         return 0;
-    int failed = sqlite_prepare(conn, statement(), &stmt, attempt, err) || count_rows(conn, stmt, &most, err) ? -1 : 0;
+    int failed = sqlite_prepare(conn, statement(), &stmt, attempt, err) ||
+                 sqlite_count(conn, stmt, &most, attempt, err) ? -1 : 0;
     if (!failed) {
         *list = arena_array(arena, most + 1, sizeof **list);
         failed = *list ? take_rows(conn, stmt, arena, *list, most, count, err) : err_memory(err);
