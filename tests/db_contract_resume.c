@@ -278,6 +278,108 @@ static void bounded_range_is_followed_by_another(void **state)
     assert_string_equal(read_text(session, &plan), "2 5 5");
 }
 
+/* by the order of the key */
+
+static bool same_key(const struct relation *relation, const struct value *a, const struct value *b)
+{
+    for (size_t i = 0; i < relation->key_count; i++)
+        if (compare(a + relation->key[i], b + relation->key[i]))
+            return false;
+    return true;
+}
+
+static size_t place_of(const struct relation *relation, const struct rows *rows, const struct value *row)
+{
+    size_t place = 0;
+    while (!same_key(relation, rows->row[place], row))
+        place++;
+    return place;
+}
+
+/* The rows of the stream from a place on, as they stand in the order of the key. */
+static struct rows rows_from(struct session *session, const struct relation *relation, const struct rows *stream,
+                             size_t from, const struct rows *keys)
+{
+    struct rows rows = {arena_array(session->arena, keys->count + 1, sizeof *rows.row), 0};
+    for (size_t i = 0; i < keys->count; i++)
+        if (place_of(relation, stream, keys->row[i]) >= from)
+            rows.row[rows.count++] = keys->row[i];
+    return rows;
+}
+
+/* From each key on, and before the first. */
+static void expect_scan(struct session *session, const struct plan *plan, const struct position *after,
+                        const struct rows *rows)
+{
+    for (size_t met = 0; met <= rows->count; met++) {
+        struct rows rest = {rows->row + met, rows->count - met};
+        struct range range = {.after = after, .by_key = true};
+        struct plan scan = *plan;
+        if (met)
+            range.beyond = position_of(session, plan, rows->row[met - 1])->key;
+        scan.ranges = &range;
+        scan.range_count = 1;
+        assert_string_equal(read_text(session, &scan), rows_text(session, &rest, plan->column_count));
+        rest.count = rest.count < 2 ? rest.count : 2;
+        scan.limit = 2;
+        assert_string_equal(read_text(session, &scan), rows_text(session, &rest, plan->column_count));
+    }
+}
+
+/* Behind each row, and from each updated value on. */
+static void expect_scans(struct session *session, const struct relation *relation)
+{
+    struct plan plan = plan_by_updated(session, relation, "updated"), by_key = plan_by_key(session, relation);
+    struct rows stream = read_all(session, &plan), keys = read_all(session, &by_key);
+    for (size_t i = 0; i < stream.count; i++) {
+        const struct position *behind = position_of(session, &plan, stream.row[i]);
+        if (!behind->updated)
+            continue;
+        if (!i || compare(stream.row[i - 1] + plan.updated, behind->updated)) {
+            const struct position at = {.updated = behind->updated};
+            struct rows rows = rows_from(session, relation, &stream, i, &keys);
+            expect_scan(session, &plan, &at, &rows);
+        }
+        struct rows rows = rows_from(session, relation, &stream, i + 1, &keys);
+        expect_scan(session, &plan, behind, &rows);
+    }
+}
+
+static void expect_scannable_keys(struct session *session, const struct keyed *keyed)
+{
+    make_keyed(keyed);
+    expect_scans(session, describe_table(session, "contract_keyed"));
+}
+
+static void rows_from_a_place_on_come_in_the_order_of_the_key(void **state)
+{
+    static const struct keyed *const all[] = {&integers, &texts, &datetimes, &compounds};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        expect_scannable_keys(*state, all[i]);
+    if (contract->dialect.uuid)
+        expect_scannable_keys(*state, &uuids);
+    make_keyed(&texts);
+    expect_scans(*state, describe_query(*state, "select updated, k from contract_keyed where k <> 'b'", "k"));
+}
+
+/* As a page of a full run is read: what is final, then the rest by key. */
+static void range_in_the_order_of_the_key_follows_another(void **state)
+{
+    struct session *session = *state;
+    rows_without_updated_value_come_first(state);
+    struct plan plan = plan_by_updated(session, describe_table(session, "contract_stream"), "updated");
+    struct rows all = read_all(session, &plan);
+    const struct position from = {.updated = all.row[2] + plan.updated};
+    const struct range ranges[] = {
+        {.nulls = true}, {.before = from.updated}, {.after = &from, .by_key = true}};
+    plan.ranges = ranges;
+    plan.range_count = 3;
+    plan_columns(session, &plan, "id");
+    assert_string_equal(read_text(session, &plan), "3 4 1 2 5");
+    plan.limit = 4;
+    assert_string_equal(read_text(session, &plan), "3 4 1 2");
+}
+
 const struct CMUnitTest contract_resume_tests[] = {
     cmocka_unit_test(stream_resumes_after_an_integer_key),
     cmocka_unit_test(stream_resumes_after_a_text_key),
@@ -292,5 +394,7 @@ const struct CMUnitTest contract_resume_tests[] = {
     cmocka_unit_test(position_without_key_is_at_or_beyond_the_value),
     cmocka_unit_test(bound_leaves_out_what_is_not_lower),
     cmocka_unit_test(bounded_range_is_followed_by_another),
+    cmocka_unit_test(rows_from_a_place_on_come_in_the_order_of_the_key),
+    cmocka_unit_test(range_in_the_order_of_the_key_follows_another),
 };
 const size_t contract_resume_count = sizeof contract_resume_tests / sizeof *contract_resume_tests;

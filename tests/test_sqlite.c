@@ -668,15 +668,18 @@ static void range_reads_what_it_says(void **state)
         struct range range;
         const char *rows;
     } cases[] = {
-        {{false, NULL, NULL}, "2|10 3|10 8|10 1|20 6|20 5|30 "},
-        {{true, NULL, NULL}, "4|NULL 7|NULL "},
-        {{true, &in_nulls, NULL}, "7|NULL "},
-        {{false, &at_ten, NULL}, "2|10 3|10 8|10 1|20 6|20 5|30 "},
-        {{false, &in_ten, NULL}, "8|10 1|20 6|20 5|30 "},
-        {{false, &behind_ten, NULL}, "1|20 6|20 5|30 "},
-        {{false, NULL, &twenty}, "2|10 3|10 8|10 "},
-        {{false, &in_ten, &thirty}, "8|10 1|20 6|20 "},
-        {{false, &in_ten, &ten}, ""},
+        {{.nulls = false}, "2|10 3|10 8|10 1|20 6|20 5|30 "},
+        {{.nulls = true}, "4|NULL 7|NULL "},
+        {{.nulls = true, .after = &in_nulls}, "7|NULL "},
+        {{.after = &at_ten}, "2|10 3|10 8|10 1|20 6|20 5|30 "},
+        {{.after = &in_ten}, "8|10 1|20 6|20 5|30 "},
+        {{.after = &behind_ten}, "1|20 6|20 5|30 "},
+        {{.before = &twenty}, "2|10 3|10 8|10 "},
+        {{.after = &in_ten, .before = &thirty}, "8|10 1|20 6|20 "},
+        {{.after = &in_ten, .before = &ten}, ""},
+        {{.after = &at_ten, .by_key = true}, "1|20 2|10 3|10 5|30 6|20 8|10 "},
+        {{.after = &in_ten, .by_key = true}, "1|20 5|30 6|20 8|10 "},
+        {{.after = &in_ten, .by_key = true, .beyond = &four}, "5|30 6|20 8|10 "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct plan plan = plan_of(world);
@@ -696,7 +699,7 @@ static void ranges_follow_each_other_under_one_limit(void **state)
     describe_table(world, "t");
     const struct value ten = integer(10), thirty = integer(30), three = integer(3);
     const struct position in_ten = {&ten, &three};
-    const struct range ranges[] = {{true, NULL, NULL}, {false, &in_ten, &thirty}, {false, NULL, &thirty}};
+    const struct range ranges[] = {{.nulls = true}, {.after = &in_ten, .before = &thirty}, {.before = &thirty}};
     static const char whole[] = "4|NULL 7|NULL 8|10 1|20 6|20 2|10 3|10 8|10 1|20 6|20 ";
     for (uint64_t limit = 0; limit <= 11; limit++) {
         struct plan plan = plan_of(world);
@@ -722,7 +725,7 @@ static void key_order_and_no_order_are_served(void **state)
     struct plan plan = plan_of(world);
     check_rows(world, &plan, "2|x 1|y 1|x 3|x ");
     plan.order = ORDER_KEY;
-    struct range range = {false, NULL, NULL};
+    struct range range = {.nulls = false};
     plan.ranges = &range;
     plan.range_count = 1;
     check_rows(world, &plan, "1|x 2|x 3|x 1|y ");
@@ -750,7 +753,7 @@ static void read_in_pages(struct world *world, uint64_t limit, struct buf *out)
     const struct relation *relation = world->relation;
     struct value updated, key[2];
     struct position after = {NULL, NULL};
-    struct range ranges[2] = {{true, NULL, NULL}, {false, NULL, NULL}};
+    struct range ranges[2] = {{.nulls = true}, {.nulls = false}};
     plan.order = ORDER_UPDATED;
     plan.limit = limit;
     for (bool more = true; more;) {
@@ -866,7 +869,7 @@ static void check_tie_pages(struct world *world, const char *table, const char *
     struct plan plan = plan_of(world);
     const struct value tie = text("2024-01-02 03:04:05");
     struct position after = {&tie, NULL};
-    const struct range range = {false, &after, before};
+    const struct range range = {.after = &after, .before = before};
     plan.order = ORDER_UPDATED;
     plan.ranges = &range;
     plan.range_count = 1;
@@ -999,7 +1002,7 @@ static void query_uses_the_index_below_it(void **state)
     const struct bound bound = {&parameters[0], "NO"};
     const struct value updated = integer(4900);
     const struct position after = {&updated, NULL};
-    const struct range range = {false, &after, NULL};
+    const struct range range = {.after = &after};
     plan.bounds = &bound;
     plan.bound_count = 1;
     plan.order = ORDER_UPDATED;

@@ -115,6 +115,8 @@ struct range {
     bool nulls;                   /* the rows whose updated value is NULL, else those where it is not */
     const struct position *after; /* only rows beyond it; with key NULL: at or beyond the updated value */
     const struct value *before;   /* only rows whose updated value is lower; NULL: no bound */
+    bool by_key;                  /* in the order of the key alone; with after, without before */
+    const struct value *beyond;   /* by_key: only keys behind this one; NULL: all */
 };
 
 /* A value bound to a query's parameter, checked against its declared type: digits of a 64 bit integer, a

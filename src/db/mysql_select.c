@@ -208,8 +208,7 @@ static bool begins_page(const struct plan *plan, const struct range *range)
     case KIND_UINT:
     case KIND_DATE:
     case KIND_DATETIME:
-        return plan->limit != UINT64_MAX && plan->relation->updated_indexed && !range->nulls && !range->after &&
-               !range->before;
+        return plan->limit != UINT64_MAX && plan->relation->updated_indexed && !range->nulls && !range->after;
     default:
         return false;
     }
@@ -224,21 +223,27 @@ static int put_updated_range(struct mydb_statement *statement, const struct plan
     struct buf *out = &statement->sql;
     if (range->nulls && after && after->key)
         return put_nulls_after(statement, relation, updated, after, err);
-    if (begins_page(plan, range)) {
-        put_ordered(out, updated);
-        buf_puts(out, " >= ?");
-        return mydb_bind_lowest(statement, updated, err);
-    }
-    if (range->nulls || (!after && !range->before)) {
+    if (range->nulls || (!after && !range->before && !begins_page(plan, range))) {
         put_ordered(out, updated);
         buf_puts(out, range->nulls ? " IS NULL" : " IS NOT NULL");
         return 0;
     }
+    if (begins_page(plan, range)) {
+        put_ordered(out, updated);
+        buf_puts(out, " >= ?");
+        if (mydb_bind_lowest(statement, updated, err))
+            return -1;
+    }
     if (after && put_updated_after(statement, relation, updated, after, err))
         return -1;
-    if (after && range->before)
+    if (range->beyond) {
         buf_puts(out, " AND ");
-    return range->before ? put_compared(statement, updated, "<", range->before, err) : 0;
+        return put_key_after(statement, relation, range->beyond, err);
+    }
+    if (!range->before)
+        return 0;
+    buf_puts(out, after || begins_page(plan, range) ? " AND " : "");
+    return put_compared(statement, updated, "<", range->before, err);
 }
 
 static bool range_restricts(const struct plan *plan, const struct range *range)
@@ -289,7 +294,7 @@ static void put_order(struct buf *out, const struct plan *plan, const struct ran
         return;
     const char *link = " ORDER BY ";
     bool among_nulls = range && range->nulls && !(range->after && range->after->key);
-    if (plan->order == ORDER_UPDATED && !among_nulls) {
+    if (plan->order == ORDER_UPDATED && !among_nulls && !(range && range->by_key)) {
         buf_puts(out, link);
         put_ordered(out, &relation->columns[plan->updated]);
         link = ", ";

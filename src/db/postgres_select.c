@@ -190,12 +190,10 @@ static int put_from(struct conn *conn, struct buf *out, const struct plan *plan,
 }
 
 /* (t.u, t.k1, t.k2) > (...): PostgreSQL takes a row comparison as a condition of the index. */
-static int put_after(struct conn *conn, struct buf *out, const struct plan *plan, const struct range *range,
-                     struct err *err)
+static int put_after(struct conn *conn, struct buf *out, const struct plan *plan, const struct position *after,
+                     bool updated, struct err *err)
 {
     const struct relation *relation = plan->relation;
-    const struct position *after = range->after;
-    bool updated = after->updated && !range->nulls;
     buf_putc(out, '(');
     for (int side = 0; side < 2; side++) {
         size_t parts = 0;
@@ -217,6 +215,38 @@ static int put_after(struct conn *conn, struct buf *out, const struct plan *plan
     return 0;
 }
 
+/* In this form an index over the column is read from its end. */
+int postgres_select_newest(struct conn *conn, struct buf *out, const struct plan *plan, struct err *err)
+{
+    const struct column *updated = &plan->relation->columns[plan->updated];
+    if (put_select(conn, out, plan, false, err) || put_from(conn, out, plan, err))
+        return -1;
+    buf_puts(out, " WHERE ");
+    if (put_column(conn, out, updated, err))
+        return -1;
+    buf_puts(out, " IS NOT NULL ORDER BY ");
+    if (put_column(conn, out, updated, err))
+        return -1;
+    buf_puts(out, " DESC LIMIT 1");
+    return buf_failed(out) ? err_memory(err) : 0;
+}
+
+/* The newest row is looked at first: if there is none to be scanned, a planner without statistics may go through all keys
+ * to find that out. */
+static int put_any(struct conn *conn, struct buf *out, const struct plan *plan, const struct range *range, struct err *err)
+{
+    const struct column *updated = &plan->relation->columns[plan->updated];
+    struct plan newest = *plan;
+    newest.columns = &plan->updated;
+    newest.column_count = 1;
+    newest.xmin = false;
+    buf_puts(out, " AND (");
+    if (postgres_select_newest(conn, out, &newest, err))
+        return -1;
+    buf_puts(out, ") >= ");
+    return postgres_value(conn, out, updated, range->after->updated, err);
+}
+
 static int put_range(struct conn *conn, struct buf *out, const struct plan *plan, const struct range *range,
                      const char **link, struct err *err)
 {
@@ -231,7 +261,17 @@ static int put_range(struct conn *conn, struct buf *out, const struct plan *plan
     if (range->after) {
         buf_puts(out, *link);
         *link = " AND ";
-        if (put_after(conn, out, plan, range, err))
+        if (put_after(conn, out, plan, range->after, range->after->updated && !range->nulls, err))
+            return -1;
+    }
+    if (range->by_key && !range->beyond && plan->relation->updated_indexed && !updated->expression &&
+        put_any(conn, out, plan, range, err))
+        return -1;
+    if (range->beyond) {
+        const struct position scanned = {.key = range->beyond};
+        buf_puts(out, *link);
+        *link = " AND ";
+        if (put_after(conn, out, plan, &scanned, false, err))
             return -1;
     }
     if (range->before) {
@@ -286,7 +326,7 @@ static int put_order(struct conn *conn, struct buf *out, const struct plan *plan
         return 0;
     const struct relation *relation = plan->relation;
     const char *link = " ORDER BY ";
-    if (plan->order == ORDER_UPDATED && !(range && range->nulls)) {
+    if (plan->order == ORDER_UPDATED && !(range && (range->nulls || range->by_key))) {
         buf_puts(out, link);
         link = ", ";
         if (put_column(conn, out, &relation->columns[plan->updated], err))
@@ -306,22 +346,6 @@ int postgres_probe(struct conn *conn, struct buf *out, const struct plan *plan, 
     if (put_select(conn, out, plan, true, err) || put_from(conn, out, plan, err))
         return -1;
     buf_puts(out, " WHERE false");
-    return buf_failed(out) ? err_memory(err) : 0;
-}
-
-/* In this form an index over the column is read from its end. */
-int postgres_select_newest(struct conn *conn, struct buf *out, const struct plan *plan, struct err *err)
-{
-    const struct column *updated = &plan->relation->columns[plan->updated];
-    if (put_select(conn, out, plan, false, err) || put_from(conn, out, plan, err))
-        return -1;
-    buf_puts(out, " WHERE ");
-    if (put_column(conn, out, updated, err))
-        return -1;
-    buf_puts(out, " IS NOT NULL ORDER BY ");
-    if (put_column(conn, out, updated, err))
-        return -1;
-    buf_puts(out, " DESC LIMIT 1");
     return buf_failed(out) ? err_memory(err) : 0;
 }
 

@@ -55,7 +55,7 @@ static int read_new(struct conn *conn, const struct plan *plan, struct err *err)
 
 static bool begins_in_tie(const struct plan *plan, const struct range *range)
 {
-    return plan->order == ORDER_UPDATED && range && !range->nulls && range->after && range->after->key;
+    return plan->order == ORDER_UPDATED && range && !range->nulls && !range->by_key && range->after && range->after->key;
 }
 
 /* 1 and the next statement, 0 after the last, or -1. */

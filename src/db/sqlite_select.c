@@ -57,6 +57,8 @@ static void put_updated(struct buf *sql, const struct select *select, size_t *co
     }
     if (select->tied)
         buf_puts(sql, " = @updated");
+    else if (range->by_key)
+        buf_puts(sql, " >= @updated");
     else if (range->after)
         buf_puts(sql, range->after->key ? " > @updated" : " >= @updated");
     else
@@ -68,22 +70,41 @@ static void put_updated(struct buf *sql, const struct select *select, size_t *co
     }
 }
 
-static void put_key(struct buf *sql, const struct select *select, size_t *conditions)
+/* Beyond a key, whose parts are bound by this name and their number. */
+static void put_key(struct buf *sql, const struct select *select, const char *name)
 {
     const struct relation *relation = select->plan->relation;
-    put_and(sql, conditions);
     buf_putc(sql, '(');
     put_columns(sql, select, relation->key, relation->key_count);
     buf_puts(sql, ") > (");
     for (size_t i = 0; i < relation->key_count; i++)
-        buf_printf(sql, "%s@key%zu", i ? ", " : "", i);
+        buf_printf(sql, "%s@%s%zu", i ? ", " : "", name, i);
     buf_putc(sql, ')');
+}
+
+/* By the order of the key: the rows of one updated value that stand before the position are not behind it, and those
+ * of a key that was met do not come again. */
+static void put_scan(struct buf *sql, const struct select *select, size_t *conditions)
+{
+    if (after_of(select)->key) {
+        put_and(sql, conditions);
+        buf_putc(sql, '(');
+        put_column(sql, select, select->plan->updated);
+        buf_puts(sql, " > @updated OR ");
+        put_key(sql, select, "key");
+        buf_putc(sql, ')');
+    }
+    if (select->range->beyond) {
+        put_and(sql, conditions);
+        put_key(sql, select, "scanned");
+    }
 }
 
 /* Does the statement stay within one updated value, in the order of the key? */
 static bool within_group(const struct select *select)
 {
-    return select->plan->order == ORDER_KEY || select->tied || (select->range && select->range->nulls);
+    const struct range *range = select->range;
+    return select->plan->order == ORDER_KEY || select->tied || (range && (range->nulls || range->by_key));
 }
 
 static void put_where(struct buf *sql, const struct select *select)
@@ -92,8 +113,12 @@ static void put_where(struct buf *sql, const struct select *select)
     const struct position *after = after_of(select);
     if (select->plan->order == ORDER_UPDATED && select->range)
         put_updated(sql, select, &conditions);
-    if (after && after->key && within_group(select))
-        put_key(sql, select, &conditions);
+    if (select->range && select->range->by_key) {
+        put_scan(sql, select, &conditions);
+    } else if (after && after->key && within_group(select)) {
+        put_and(sql, &conditions);
+        put_key(sql, select, "key");
+    }
     for (size_t i = 0; i < select->plan->filter_count; i++) {
         const struct filter *filter = &select->plan->filters[i];
         put_and(sql, &conditions);
@@ -290,6 +315,9 @@ static int bind_own(const struct select *select, sqlite3_stmt *stmt, int number,
     size_t at;
     if (sscanf(name, "key%zu", &at) == 1 && after && after->key && at < select->plan->relation->key_count)
         return sqlite_bind_value(stmt, number, &after->key[at]);
+    if (sscanf(name, "scanned%zu", &at) == 1 && select->range && select->range->beyond &&
+        at < select->plan->relation->key_count)
+        return sqlite_bind_value(stmt, number, &select->range->beyond[at]);
     if (sscanf(name, "filter%zu", &at) == 1 && at < select->plan->filter_count)
         return sqlite_bind_scalar(stmt, number, &select->plan->filters[at].value);
     return SQLITE_RANGE;
