@@ -483,41 +483,84 @@ static void tokens_stand_in_the_order_of_the_stream(void **state)
 
 /* pairs */
 
-/* A row, or a pair of where to begin again and a row. */
+/* A row, a pair of where to begin again and a row, or such a pair and the row of a scan; each marked as the last of its run
+ * or not. */
 struct drawn_pair {
-    bool paired;
-    struct drawn first, second;
+    bool paired, marked, scanned, based;
+    struct drawn first, second, scan, base;
 };
 
 static void draw_pair(struct drawn_pair *pair, const enum sort *sorts, size_t key_count)
 {
     pair->paired = draw(4) != 0;
+    pair->scanned = pair->paired && draw(2);
+    pair->based = pair->scanned && draw(2);
+    pair->marked = !pair->based && draw(2);
     draw_position(&pair->first, sorts, key_count);
     draw_position(&pair->second, sorts, key_count);
-    pair->first.has_updated = pair->second.has_updated = pair->second.has_key = true;
+    draw_position(&pair->scan, sorts, key_count);
+    draw_position(&pair->base, sorts, key_count);
+    pair->first.has_updated = pair->second.has_updated = pair->second.has_key = pair->base.has_updated = true;
     pair->first.has_key = pair->first.has_key || !pair->paired;
+    pair->scan.has_updated = false;
+    pair->scan.has_key = true;
+}
+
+/* The same as another, but for what comes behind so many positions. */
+static void share_positions(struct drawn_pair *pair, const struct drawn_pair *with, uint64_t shared)
+{
+    if (shared > 0 && pair->paired == with->paired)
+        pair->first = with->first;
+    if (shared > 1)
+        pair->second = with->second;
+    if (shared > 2)
+        pair->scan = with->scan;
 }
 
 static int compare_pairs(const struct drawn_pair *a, const struct drawn_pair *b, size_t key_count)
 {
     int order = compare_positions(&a->first, &b->first, key_count);
     if (order || !a->paired || !b->paired)
-        return order ? order : (int)a->paired - (int)b->paired;
-    return compare_positions(&a->second, &b->second, key_count);
+        return order ? order : (a->paired ? 2 : a->marked) - (b->paired ? 2 : b->marked);
+    order = compare_positions(&a->second, &b->second, key_count);
+    if (order || !a->scanned || !b->scanned)
+        return order ? order : (a->scanned ? 2 : a->marked) - (b->scanned ? 2 : b->marked);
+    order = compare_positions(&a->scan, &b->scan, key_count);
+    if (order || !a->based || !b->based)
+        return order ? order : (a->based ? 2 : a->marked) - (b->based ? 2 : b->marked);
+    return compare_positions(&a->base, &b->base, key_count);
+}
+
+static struct position position_of(const struct drawn *drawn)
+{
+    return (struct position){&drawn->updated, drawn->has_key ? drawn->key : NULL};
+}
+
+static void write_scan(struct buf *token, const struct table *table, const struct drawn_pair *pair)
+{
+    const struct value *key[] = {&pair->scan.key[0], &pair->scan.key[1]};
+    const struct position low = position_of(&pair->first), highest = position_of(&pair->second),
+                          base = position_of(&pair->base);
+    struct err err = {0};
+    if (since_write_scan(token, &table->shape, &low, &highest, key, &err) ||
+        (pair->based && since_write_sent(token, &table->shape, &base, &err)))
+        fail_msg("%s", err.text);
 }
 
 static void write_pair(struct buf *token, const struct table *table, const struct drawn_pair *pair)
 {
     const struct value *key[] = {&pair->second.key[0], &pair->second.key[1]};
-    const struct position low = {&pair->first.updated, pair->first.has_key ? pair->first.key : NULL};
+    const struct position low = position_of(&pair->first);
     struct err err = {0};
-    if (!pair->paired) {
-        write_position(token, table, &pair->first);
-        return;
-    }
     buf_reset(token);
-    if (since_write_pair(token, &table->shape, &low, &pair->second.updated, key, &err))
+    if (!pair->paired)
+        write_position(token, table, &pair->first);
+    else if (pair->scanned)
+        write_scan(token, table, pair);
+    else if (since_write_pair(token, &table->shape, &low, &pair->second.updated, key, &err))
         fail_msg("%s", err.text);
+    if (pair->marked)
+        since_write_mark(token);
 }
 
 static bool is_position(const struct table *table, const struct position *position, const struct drawn *drawn)
@@ -535,9 +578,14 @@ static void read_pair(const struct table *table, const struct drawn_pair *pair, 
     struct err err = {0};
     if (since_parse(&since, &table->shape, token, arena, &err))
         fail_msg("%s: %s", token, err.text);
-    bool same = pair->paired ? since.kind == SINCE_PAIR && is_position(table, &since.low, &pair->first) &&
-                                   is_position(table, &since.position, &pair->second)
-                             : since.kind == SINCE_AFTER && is_position(table, &since.position, &pair->first);
+    bool open = pair->scanned && !pair->marked;
+    enum since_kind kind = open ? SINCE_SCAN : pair->paired ? SINCE_PAIR : SINCE_AFTER;
+    bool same = since.kind == kind && since.over == pair->marked &&
+                is_position(table, &since.position, pair->paired ? &pair->second : &pair->first) &&
+                (!pair->paired || is_position(table, &since.low, &pair->first)) &&
+                (!open || is_position(table, &since.base, pair->based ? &pair->base : &pair->first));
+    for (size_t i = 0; same && open && i < table->relation.key_count; i++)
+        same = same_value(&since.scanned[i], &pair->scan.key[i]);
     if (!same)
         fail_msg("%s was read as another pair", token);
 }
@@ -556,6 +604,7 @@ static void check_pairs(const enum sort *sorts, size_t key_count, unsigned pairs
         draw_pair(&a, sorts, key_count);
         draw_pair(&b, sorts, key_count);
         share_beginning(&b.first, &a.first, draw(1 + key_count));
+        share_positions(&b, &a, draw(4));
         write_pair(&first, &table, &a);
         write_pair(&second, &table, &b);
         if (sign(strcmp(buf_text(&first), buf_text(&second))) != sign(compare_pairs(&a, &b, key_count)))
@@ -597,6 +646,48 @@ static void pair_begins_before_the_row_it_belongs_to(void **state)
     assert_string_equal(buf_text(&token),
                         "00000000000000000007!00000000000000000005!00000000000000000009!00000000000000000005");
     buf_free(&token);
+}
+
+/* What comes in a run in pages, in this order, and at its end. */
+static void tokens_of_a_run_in_pages_never_go_back(void **state)
+{
+    static const struct {
+        const char *token;
+        enum since_kind kind;
+        bool over;
+        int64_t low, base, scanned; /* 0: none */
+    } cases[] = {
+        {"!00000000000000000002", SINCE_NULLS, false, 0, 0, 0},
+        {"!00000000000000000002!", SINCE_NULLS, true, 0, 0, 0},
+        {"00000000000000000003!00000000000000000005", SINCE_AFTER, false, 0, 0, 0},
+        {"00000000000000000003!00000000000000000005!", SINCE_AFTER, true, 0, 0, 0},
+        {"00000000000000000004!!00000000000000000006!00000000000000000007", SINCE_PAIR, false, 4, 0, 0},
+        {"00000000000000000004!!00000000000000000006!00000000000000000007!", SINCE_PAIR, true, 4, 0, 0},
+        {"00000000000000000004!!00000000000000000008!00000000000000000001!00000000000000000001", SINCE_SCAN, false, 4, 4, 1},
+        {"00000000000000000004!!00000000000000000008!00000000000000000001!00000000000000000002!00000000000000000006!",
+         SINCE_SCAN, false, 4, 6, 2},
+        {"00000000000000000004!!00000000000000000008!00000000000000000001!00000000000000000003!00000000000000000006!00000000000000000007",
+         SINCE_SCAN, false, 4, 6, 3},
+        {"00000000000000000004!!00000000000000000008!00000000000000000001!00000000000000000004!", SINCE_PAIR, true, 4, 0, 4},
+    };
+    struct arena *arena = arena_new();
+    struct table table;
+    (void)state;
+    make_table(&table, columns[INTEGER], &columns[INTEGER], 1);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct since since;
+        struct err err = {0};
+        if (since_parse(&since, &table.shape, cases[i].token, arena, &err))
+            fail_msg("%s: %s", cases[i].token, err.text);
+        if (since.kind != cases[i].kind || since.over != cases[i].over ||
+            (cases[i].low && since.low.updated->integer != cases[i].low) ||
+            (cases[i].base && since.base.updated->integer != cases[i].base) ||
+            (since.scanned ? since.scanned->integer : 0) != cases[i].scanned)
+            fail_msg("%s was read as something else", cases[i].token);
+        if (i && strcmp(cases[i - 1].token, cases[i].token) >= 0)
+            fail_msg("%s goes back", cases[i].token);
+    }
+    arena_free(arena);
 }
 
 /* the lowest value of a time */
@@ -702,7 +793,23 @@ static void a_token_of_another_shape_is_gone(void **state)
         {INTEGER, INTEGER, "2024-01-31T23:59:59.123456Z!00000000000000000005"},
         {INTEGER, INTEGER, "!!"},
         {INTEGER, INTEGER, "00000000000000000003!!00000000000000000005"},
-        {INTEGER, INTEGER, "00000000000000000003!!00000000000000000005!00000000000000000005!"},
+        {INTEGER, INTEGER, "00000000000000000003!!!"},
+        {INTEGER, INTEGER, "00000000000000000003!!00000000000000000005!"},
+        {INTEGER, INTEGER, "00000000000000000003!00000000000000000005!!"},
+        {INTEGER, INTEGER, "00000000000000000003!!00000000000000000005!00000000000000000005!!"},
+        {INTEGER, INTEGER, "00000000000000000003!!00000000000000000005!00000000000000000005!abc"},
+        {INTEGER, INTEGER, "00000000000000000003!!00000000000000000005!00000000000000000005!00000000000000000005!!"},
+        {INTEGER, INTEGER, "00000000000000000003!!00000000000000000005!00000000000000000005!00000000000000000005!00000000000000000005"},
+        {INTEGER, INTEGER, "00000000000000000003!!00000000000000000005!00000000000000000005!00000000000000000005!abc!"},
+        {INTEGER, INTEGER, "00000000000000000003!!00000000000000000005!00000000000000000005!00000000000000000005!00000000000000000005!!"},
+        {INTEGER, INTEGER, "00000000000000000003!!00000000000000000005!00000000000000000005!00000000000000000005!00000000000000000005!"
+                           "00000000000000000005!"},
+        {INTEGER, INTEGER, "!00000000000000000003!!"},
+        {INTEGER, INTEGER, "!00000000000000000003!00000000000000000003"},
+        {TEXT, TEXT, "a!b!!"},
+        {TEXT, TEXT, "a!!b!"},
+        {TEXT, TEXT, "a!!b!c!!"},
+        {TEXT, TEXT, "a!!b!c!d!!"},
         {INTEGER, INTEGER, "00000000000000000003!!!00000000000000000005!00000000000000000005"},
         {INTEGER, INTEGER, "00000000000000000003!00000000000000000003!00000000000000000005!"},
         {INTEGER, INTEGER, "00000000000000000003!00000000000000000003!!00000000000000000005"},
@@ -746,21 +853,26 @@ static void a_token_of_another_shape_is_gone(void **state)
     arena_free(arena);
 }
 
+/* A mark that is cut off does not count: what is left leads back as far. */
 static void a_token_cut_anywhere_is_refused_or_an_earlier_place(void **state)
 {
-    const char *token = "2024-01-31T23:59:59.123456Z!00000000000000000005!00000000000000000006";
+    static const char token[] = "2024-01-31T23:59:59.123456Z!00000000000000000005!00000000000000000006"
+                                "!2024-02-01T00:00:00.000000Z!00000000000000000007!00000000000000000008"
+                                "!00000000000000000009!00000000000000000010!2024-01-31T23:59:59.999999Z!";
     struct arena *arena = arena_new();
     struct table table;
     (void)state;
     make_table(&table, columns[DATETIME], (const struct column[]){columns[INTEGER], columns[INTEGER]}, 2);
-    for (size_t len = 0; len < strlen(token); len++) {
+    for (size_t len = 0; len <= strlen(token); len++) {
         struct since since;
         struct err err = {0};
         const char *cut = arena_copy(arena, token, len);
-        if (since_parse(&since, &table.shape, cut, arena, &err))
+        if (since_parse(&since, &table.shape, cut, arena, &err)) {
             assert_true(err.code == ERR_INPUT || err.code == ERR_GONE);
-        else if (since.kind != SINCE_FROM ||
-                 since.position.updated->integer > time_of("2024-01-31T23:59:59.123456Z"))
+            continue;
+        }
+        bool low = since.kind == SINCE_PAIR || since.kind == SINCE_SCAN;
+        if ((low ? since.low : since.position).updated->integer > time_of("2024-01-31T23:59:59.123456Z"))
             fail_msg("'%s' was taken", cut);
     }
     arena_free(arena);
@@ -1194,6 +1306,7 @@ int main(void)
         cmocka_unit_test(tokens_stand_in_the_order_of_the_stream),
         cmocka_unit_test(pairs_stand_in_the_order_of_the_stream),
         cmocka_unit_test(pair_begins_before_the_row_it_belongs_to),
+        cmocka_unit_test(tokens_of_a_run_in_pages_never_go_back),
         cmocka_unit_test(lowest_value_of_a_time_is_never_above_what_a_row_of_it_has),
         cmocka_unit_test(column_without_times_has_no_lowest_value),
         cmocka_unit_test(a_token_of_another_shape_is_gone),

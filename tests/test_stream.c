@@ -42,7 +42,7 @@ struct row_state {
 
 struct transaction {
     bool open;
-    int64_t began;
+    int64_t began, told; /* told: when the server begins to tell of it, if it tells of others */
     bool writes[IDS];
 };
 
@@ -54,8 +54,13 @@ struct model {
     struct row_state rows[IDS];
     struct transaction transactions[OPEN];
     int64_t now, unit; /* unit: of the column's resolution */
+    int64_t margin;    /* how late the server may be in telling of a transaction */
+    bool shy;          /* it is */
     bool forgetful;    /* at times the server tells nothing */
+    bool busy;         /* somebody writes between the question for the horizon and the snapshot */
 };
+
+static void write_something(struct model *model);
 
 struct conn {
     struct model *model;
@@ -112,10 +117,17 @@ static bool is_behind(const struct value *row, const struct position *after)
     return order > 0 || (order == 0 && (!after->key || value_compare(&row[ID], &after->key[0]) > 0));
 }
 
+static int compare_keys(const void *a, const void *b)
+{
+    const struct value *x = a, *y = b;
+    return value_compare(&x[ID], &y[ID]);
+}
+
 static bool is_in(const struct value *row, const struct range *range)
 {
     return !range->nulls && (!range->after || is_behind(row, range->after)) &&
-           (!range->before || value_compare(&row[CHANGED], range->before) < 0);
+           (!range->before || value_compare(&row[CHANGED], range->before) < 0) &&
+           (!range->beyond || value_compare(&row[ID], &range->beyond[0]) > 0);
 }
 
 static void find_range(struct conn *conn, const struct range *range)
@@ -128,12 +140,17 @@ static void find_range(struct conn *conn, const struct range *range)
         if (conn->model->rows[id].version && (!range || is_in(row, range)))
             memcpy(conn->found[conn->count++], row, sizeof row);
     }
-    qsort(conn->found + begin, conn->count - begin, sizeof *conn->found, compare_rows);
+    qsort(conn->found + begin, conn->count - begin, sizeof *conn->found,
+          range && range->by_key ? compare_keys : compare_rows);
 }
 
 static int model_read_open(struct conn *conn, const struct plan *plan, struct err *err)
 {
     (void)err;
+    for (unsigned i = conn->model->busy ? draw(4) : 0; i; i--) {
+        conn->model->now += draw(2);
+        write_something(conn->model);
+    }
     conn->plan = plan;
     conn->count = conn->at = 0;
     for (size_t i = 0; i < plan->range_count; i++)
@@ -161,6 +178,12 @@ static int model_read_close(struct conn *conn)
     return 0;
 }
 
+/* A server may be late in telling of one while it tells of others. */
+static bool is_told(const struct model *model, const struct transaction *transaction)
+{
+    return transaction->open && transaction->told <= model->now;
+}
+
 static int model_horizon(struct conn *conn, struct sampler *sampler, const struct horizon_question *question,
                          struct horizon *horizon, struct err *err)
 {
@@ -169,9 +192,16 @@ static int model_horizon(struct conn *conn, struct sampler *sampler, const struc
     (void)question;
     (void)err;
     *horizon = (struct horizon){.known = !model->forgetful || draw(8), .time = model->now, .clock = model->now};
+    bool any = false;
     for (size_t i = 0; i < OPEN; i++)
-        if (model->transactions[i].open && model->transactions[i].began < horizon->time)
-            horizon->time = model->transactions[i].began;
+        any = any || is_told(model, &model->transactions[i]);
+    for (size_t i = 0; i < OPEN; i++) {
+        const struct transaction *transaction = &model->transactions[i];
+        if ((any ? is_told(model, transaction) : transaction->open) && transaction->began <= horizon->time) {
+            horizon->time = transaction->began;
+            horizon->waits = true;
+        }
+    }
     return 0;
 }
 
@@ -214,6 +244,7 @@ static void write_something(struct model *model)
     unsigned id = draw(IDS);
     if (!transaction->open) {
         *transaction = (struct transaction){.open = true, .began = model->now};
+        transaction->told = model->now + (model->shy ? draw((unsigned)model->margin + 1) : 0);
     } else if (draw(3) == 0) {
         if (draw(5))
             commit(model, transaction);
@@ -230,11 +261,12 @@ static void write_something(struct model *model)
 struct reader {
     const char *limit;      /* or NULL */
     bool cut, plain, unordered;
+    double margin;          /* seconds */
     struct config_source source;
     struct config config;
     struct db db;
     struct source **sources;
-    char token[160];        /* "" before the first */
+    char token[256];        /* "" before the first */
     unsigned versions[IDS]; /* what it holds */
     unsigned times[IDS][VERSIONS]; /* how often each version came */
 };
@@ -248,7 +280,7 @@ static void open_reader(struct reader *reader, struct model *model, enum config_
                                             .updated_column = "changed",
                                             .is_chronological_full = !reader->unordered,
                                             .token_plain = reader->plain,
-                                            .late_commits = {.mode = mode},
+                                            .late_commits = {.mode = mode, .seconds = reader->margin},
                                             .fetch_size = 100};
     reader->config = (struct config){
         .systems = &model->system, .system_count = 1, .sources = &reader->source, .source_count = 1};
@@ -446,6 +478,272 @@ static void every_reader_loses_rows_without_a_horizon(void **state)
         assert_true(lost[i] > 0);
 }
 
+/* full runs in pages */
+
+static const char *const limits[] = {"2", "3", "7", "12"};
+enum { RUNNERS = sizeof limits / sizeof *limits };
+
+/* Reads full runs one after the other, each followed by some polls. */
+struct runner {
+    struct reader reader;
+    uint64_t seed;      /* of its schedule */
+    const char *from;   /* "": full runs; else where each begins */
+    bool running;
+    bool there[IDS], came[IDS]; /* in the present run: before it began, and in its pages */
+    unsigned runs, missing;     /* runs that came to their end, and rows that were in none of a run's pages */
+    char position[48];          /* of the last entity */
+    unsigned disorder;          /* entities that came behind one of a higher position */
+};
+
+/* The horizon of a server that is late in telling can go back, and what was final comes again. */
+static void check_copies(const struct runner *runner, const struct model *model)
+{
+    if (!model->shy)
+        check_times(&runner->reader, runner->seed);
+}
+
+static void begin_run(struct runner *runner, const struct model *model)
+{
+    check_copies(runner, model);
+    snprintf(runner->reader.token, sizeof runner->reader.token, "%s", runner->from);
+    memset(runner->reader.times, 0, sizeof runner->reader.times);
+    runner->running = true;
+    for (size_t id = 0; id < IDS; id++) {
+        runner->there[id] = model->rows[id].version > 0;
+        runner->came[id] = false;
+    }
+}
+
+static void end_run(struct runner *runner)
+{
+    runner->running = false;
+    runner->runs++;
+    for (size_t id = 0; id < IDS; id++)
+        runner->missing += runner->there[id] && !runner->came[id];
+}
+
+static void read_page(struct runner *runner)
+{
+    json_t *entities = pull(&runner->reader);
+    for (size_t i = 0; i < json_array_size(entities); i++) {
+        const json_t *entity = json_array_get(entities, i);
+        char position[sizeof runner->position];
+        int id = atoi(json_string_value(json_object_get(entity, "_id")));
+        take_entity(&runner->reader, entity);
+        runner->came[id] = true;
+        snprintf(position, sizeof position, "%s %02d", json_string_value(json_object_get(entity, "changed")), id);
+        runner->disorder += strcmp(position, runner->position) <= 0;
+        memcpy(runner->position, position, sizeof position);
+    }
+    if (runner->running && json_array_size(entities) < (size_t)atoi(runner->reader.limit))
+        end_run(runner);
+    json_decref(entities);
+}
+
+static void open_runner(struct runner *runner, struct model *model, size_t kind, const char *from, uint64_t seed)
+{
+    *runner = (struct runner){
+        .reader = {.limit = limits[kind], .margin = (double)model->margin / 1e6}, .from = from, .seed = seed};
+    open_reader(&runner->reader, model, LATE_AUTO);
+    begin_run(runner, model);
+}
+
+/* On a calm server a transaction is over at the next step or the one after. Where a writer comes at each step, hardly ever
+ * nobody is at work. */
+static void step(struct model *model, bool calm)
+{
+    model->now += draw(3) ? draw(4) : 0;
+    if (!calm || draw(2) == 0)
+        write_something(model);
+    for (size_t i = 0; calm && i < OPEN; i++)
+        if (model->transactions[i].open && draw(2))
+            commit(model, &model->transactions[i]);
+}
+
+static void close_runner(struct runner *runner, const struct model *model)
+{
+    poll_to_the_end(&runner->reader);
+    check_copies(runner, model);
+    if (!*runner->from && count_stale(model, &runner->reader))
+        fail_msg("seed %llu: the reader of pages of %s lost rows", (unsigned long long)runner->seed,
+                 runner->reader.limit);
+    close_reader(&runner->reader);
+}
+
+/* Returns the rows that no page of a run had. */
+static unsigned run_pages(uint64_t seed, const char *from, unsigned *runs)
+{
+    static struct runner runners[RUNNERS];
+    struct model model;
+    unsigned missing = 0;
+    random_state = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
+    make_model(&model, false);
+    model.busy = draw(2);
+    bool calm = draw(2);
+    model.margin = draw(3) ? draw(20) : 0;
+    model.shy = draw(2);
+    for (size_t id = 0; id < IDS; id++)
+        model.rows[id] = (struct row_state){.version = draw(4) > 0, .changed = BEGINNING - draw(100)};
+    for (size_t i = 0; i < RUNNERS; i++)
+        open_runner(&runners[i], &model, i, from, seed);
+    for (unsigned i = 0; i < STEPS; i++) {
+        calm = draw(12) ? calm : !calm;
+        step(&model, calm);
+        for (struct runner *runner = runners; runner < runners + RUNNERS; runner++) {
+            if (!runner->running && draw(4) == 0)
+                begin_run(runner, &model);
+            if (draw(2))
+                read_page(runner);
+        }
+    }
+    for (size_t i = 0; i < OPEN; i++)
+        if (model.transactions[i].open)
+            commit(&model, &model.transactions[i]);
+    model.now += 100;
+    model.busy = false;
+    for (size_t i = 0; i < RUNNERS; i++) {
+        missing += runners[i].missing;
+        *runs += runners[i].runs;
+        close_runner(&runners[i], &model);
+    }
+    return missing;
+}
+
+static void pages_of_a_full_run_hold_every_row(void **state)
+{
+    unsigned runs = 0;
+    (void)state;
+    for (uint64_t seed = 1; seed <= SCHEDULES; seed++) {
+        unsigned missing = run_pages(seed, "", &runs);
+        if (missing)
+            fail_msg("seed %llu: %u rows were in no page", (unsigned long long)seed, missing);
+    }
+    assert_true(runs > SCHEDULES);
+}
+
+/* The model can bite: a poll goes in the order of positions. */
+static void pages_of_a_poll_miss_rows(void **state)
+{
+    unsigned missing = 0, runs = 0;
+    (void)state;
+    for (uint64_t seed = 1; seed <= SCHEDULES / 3; seed++)
+        missing += run_pages(seed, "2023-01-01T00:00:00.000000Z!!2023-01-01T00:00:00.000000Z!00000000000000000000!", &runs);
+    assert_true(runs > 0 && missing > 0);
+}
+
+/* Rows that were just written are within the margin, but nobody is at work any more. */
+static void fresh_rows_of_a_calm_server_come_once_in_their_order(void **state)
+{
+    (void)state;
+    for (size_t kind = 0; kind < RUNNERS; kind++) {
+        static struct runner runner;
+        struct model model;
+        random_state = kind + 1;
+        make_model(&model, false);
+        model.now += 1000;
+        model.margin = 500;
+        for (size_t id = 0; id < IDS; id++)
+            model.rows[id] = (struct row_state){.version = 1, .changed = (model.now - 1 - draw(1000)) / model.unit * model.unit};
+        open_runner(&runner, &model, kind, "", 0);
+        while (runner.running)
+            read_page(&runner);
+        assert_int_equal(runner.missing, 0);
+        assert_int_equal(runner.disorder, 0);
+        for (size_t id = 0; id < IDS; id++)
+            assert_int_equal(runner.reader.times[id][1], 1);
+        close_reader(&runner.reader);
+    }
+}
+
+/* Rows of one time after the other, all within the margin. */
+static void make_fresh_rows(struct model *model)
+{
+    make_model(model, false);
+    model->unit = 1;
+    model->margin = 500;
+    model->now += 1000;
+    for (size_t id = 0; id < IDS; id++)
+        model->rows[id] = (struct row_state){.version = 1, .changed = ++model->now};
+    model->now++;
+}
+
+static struct transaction *begin_transaction(struct model *model, int64_t told)
+{
+    struct transaction *transaction = model->transactions;
+    while (transaction->open)
+        transaction++;
+    *transaction = (struct transaction){.open = true, .began = model->now++, .told = told};
+    return transaction;
+}
+
+/* Reads the rest of a run beside which a transaction commits a row that was not read yet. */
+static void check_put_back(struct runner *runner, struct model *model, struct transaction *transaction)
+{
+    transaction->writes[IDS - 2] = true;
+    assert_false(runner->came[IDS - 2]);
+    commit(model, transaction);
+    while (runner->running)
+        read_page(runner);
+    assert_int_equal(runner->missing, 0);
+    close_reader(&runner->reader);
+}
+
+static void row_put_back_behind_a_page_that_began_calm_is_in_another(void **state)
+{
+    static struct runner runner;
+    struct model model;
+    (void)state;
+    make_fresh_rows(&model);
+    open_runner(&runner, &model, 2, "", 0);
+    read_page(&runner);
+    begin_transaction(&model, 0);
+    struct transaction *late = begin_transaction(&model, 0);
+    for (size_t id = 0; id < IDS; id++)
+        if (!runner.came[id])
+            model.rows[id] = (struct row_state){.version = 2, .changed = ++model.now};
+    read_page(&runner);
+    check_put_back(&runner, &model, late);
+}
+
+static void row_put_back_by_a_transaction_that_is_told_of_late_is_in_a_page(void **state)
+{
+    static struct runner runner;
+    struct model model;
+    (void)state;
+    make_fresh_rows(&model);
+    struct transaction *late = begin_transaction(&model, INT64_MAX);
+    late->began = model.rows[0].changed - 1;
+    begin_transaction(&model, 0);
+    open_runner(&runner, &model, 2, "", 0);
+    read_page(&runner);
+    check_put_back(&runner, &model, late);
+}
+
+/* The token of a run's last page is no scan's any more, or else new rows of high keys would keep all others back. */
+static void change_of_a_low_key_comes_while_high_keys_come_all_the_time(void **state)
+{
+    static struct runner runner;
+    struct model model;
+    (void)state;
+    random_state = 1;
+    make_model(&model, false);
+    model.transactions[0] = (struct transaction){.open = true, .began = model.now};
+    for (size_t id = 0; id + 1 < IDS; id++)
+        model.rows[id] = (struct row_state){.version = 1, .changed = model.now += model.unit};
+    open_runner(&runner, &model, 2, "", 0);
+    while (runner.running)
+        read_page(&runner);
+    assert_true(strchr(runner.reader.token, '\0')[-1] == '!');
+    model.rows[0] = (struct row_state){.version = 2, .changed = model.now += model.unit};
+    for (unsigned version = 1; version < 4; version++) {
+        model.rows[IDS - 1] = (struct row_state){.version = version, .changed = model.now += model.unit};
+        read_page(&runner);
+        assert_int_equal(runner.reader.versions[IDS - 1], version);
+    }
+    assert_int_equal(runner.reader.versions[0], 2);
+    close_reader(&runner.reader);
+}
+
 int main(void)
 {
     log_setup(LOG_ERROR, LOG_TEXT);
@@ -453,6 +751,12 @@ int main(void)
         cmocka_unit_test(no_reader_loses_a_row_and_none_comes_a_third_time),
         cmocka_unit_test(server_that_tells_nothing_at_times_loses_none),
         cmocka_unit_test(every_reader_loses_rows_without_a_horizon),
+        cmocka_unit_test(pages_of_a_full_run_hold_every_row),
+        cmocka_unit_test(pages_of_a_poll_miss_rows),
+        cmocka_unit_test(fresh_rows_of_a_calm_server_come_once_in_their_order),
+        cmocka_unit_test(row_put_back_behind_a_page_that_began_calm_is_in_another),
+        cmocka_unit_test(row_put_back_by_a_transaction_that_is_told_of_late_is_in_a_page),
+        cmocka_unit_test(change_of_a_low_key_comes_while_high_keys_come_all_the_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

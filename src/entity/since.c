@@ -36,16 +36,22 @@ static int write_key_part(struct buf *out, const struct since_shape *shape, size
     return write_part(out, shape, shape->relation->key[part], value, err);
 }
 
+static int write_key(struct buf *out, const struct since_shape *shape, const struct value *const *key, struct err *err)
+{
+    for (size_t i = 0; i < shape->relation->key_count; i++)
+        if (write_key_part(out, shape, i, key[i], err))
+            return -1;
+    return 0;
+}
+
 int since_write(struct buf *out, const struct since_shape *shape, const struct value *updated,
                 const struct value *const *key, struct err *err)
 {
     if (updated && write_updated(out, shape, updated, err))
         return -1;
-    if (!key)
-        buf_putc(out, PART_SEPARATOR);
-    for (size_t i = 0; key && i < shape->relation->key_count; i++)
-        if (write_key_part(out, shape, i, key[i], err))
-            return -1;
+    if (key)
+        return write_key(out, shape, key, err);
+    buf_putc(out, PART_SEPARATOR);
     return 0;
 }
 
@@ -76,6 +82,20 @@ int since_write_sent(struct buf *out, const struct since_shape *shape, const str
 {
     buf_putc(out, PART_SEPARATOR);
     return write_position(out, shape, position, err);
+}
+
+int since_write_scan(struct buf *out, const struct since_shape *shape, const struct position *low,
+                     const struct position *highest, const struct value *const *key, struct err *err)
+{
+    return write_position(out, shape, low, err) || since_write_sent(out, shape, highest, err) ||
+                   write_key(out, shape, key, err)
+               ? -1
+               : 0;
+}
+
+void since_write_mark(struct buf *out)
+{
+    buf_putc(out, PART_SEPARATOR);
 }
 
 void since_write_plain(struct buf *out, const struct since_shape *shape, const struct value *updated)
@@ -148,6 +168,37 @@ static int read_position(struct reading *reading, struct position *position)
     return read_updated(reading, position) || read_key(reading, position) ? -1 : 0;
 }
 
+/* Is this all, but for the mark that the run is over? */
+static bool is_end(const struct reading *reading, bool *marked)
+{
+    *marked = strcmp(reading->at, "!") == 0;
+    return *marked || !*reading->at;
+}
+
+static int read_base(struct reading *reading, struct position *base)
+{
+    bool bare;
+    *base = (struct position){.key = NULL};
+    if (*reading->at++ != PART_SEPARATOR || read_updated(reading, base))
+        return -1;
+    if (is_end(reading, &bare))
+        return bare ? 0 : -1;
+    return read_key(reading, base) || *reading->at ? -1 : 0;
+}
+
+/* Behind a pair: the key where its scan stands, and whether that is over, or where it began. */
+static int read_scan(struct reading *reading, struct since *since)
+{
+    struct position scanned = {.updated = NULL};
+    if (read_key(reading, &scanned))
+        return -1;
+    since->scanned = scanned.key;
+    since->base = since->low;
+    bool end = is_end(reading, &since->over);
+    since->kind = since->over ? SINCE_PAIR : SINCE_SCAN;
+    return end ? 0 : read_base(reading, &since->base);
+}
+
 /* Behind the first updated value: nothing, the key, or the second part of a pair, whose first has a key or not. */
 static int read_rest(struct reading *reading, struct since *since)
 {
@@ -158,12 +209,14 @@ static int read_rest(struct reading *reading, struct since *since)
     since->kind = SINCE_AFTER;
     if (bare ? !reading->at++ : read_key(reading, &since->position))
         return -1;
-    if (!*reading->at)
+    if (!bare && is_end(reading, &since->over))
         return 0;
     since->kind = SINCE_PAIR;
     since->low = since->position;
     since->position = (struct position){.updated = NULL};
-    return *reading->at++ == PART_SEPARATOR && read_position(reading, &since->position) == 0 && !*reading->at ? 0 : -1;
+    if (*reading->at++ != PART_SEPARATOR || read_position(reading, &since->position))
+        return -1;
+    return is_end(reading, &since->over) ? 0 : read_scan(reading, since);
 }
 
 static int parse_token(struct since *since, const struct since_shape *shape, const char *text, struct arena *arena,
@@ -174,7 +227,7 @@ static int parse_token(struct since *since, const struct since_shape *shape, con
         return 0;
     if (*text == PART_SEPARATOR) {
         since->kind = SINCE_NULLS;
-        return read_key(&reading, &since->position) || *reading.at ? misfit(shape, err) : 0;
+        return read_key(&reading, &since->position) || !is_end(&reading, &since->over) ? misfit(shape, err) : 0;
     }
     return read_updated(&reading, &since->position) || read_rest(&reading, since) ? misfit(shape, err) : 0;
 }

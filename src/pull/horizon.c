@@ -109,6 +109,21 @@ static double margin_of(const struct asking *asking)
     return late->mode == LATE_AUTO && exact ? 0 : late->seconds;
 }
 
+/* The margin is for transactions that the server does not tell of yet. While it tells of none, what is written from now
+ * on has a time from now on. */
+static int take_edge(struct outlook *outlook, const struct asking *asking, struct arena *arena)
+{
+    const struct horizon *horizon = &outlook->horizon;
+    if (!horizon->known || horizon->waits || asking->config->late_commits.mode != LATE_AUTO)
+        return 0;
+    struct value edge;
+    if (since_lowest(&asking->shape->since, horizon->time, &asking->newest, arena, &edge, asking->err))
+        return -1;
+    if (value_compare(&outlook->low, &edge) < 0) /* where a wall clock goes back it can be otherwise */
+        outlook->edge = edge;
+    return 0;
+}
+
 static int take_time(struct outlook *outlook, const struct asking *asking, struct arena *arena)
 {
     const struct horizon *horizon = &outlook->horizon;
@@ -188,8 +203,23 @@ static int take_counter(struct outlook *outlook, const struct asking *asking, st
     if (asking->driver->log_mark(conn, &asking->shape->changelog->log, &mark, asking->err))
         return -1;
     outlook->low = value_integer(KIND_INT, mark.last.kind == KIND_INT ? mark.last.integer + 1 : INT64_MIN);
+    outlook->edge = outlook->low;
     outlook->limited = true;
     return 0;
+}
+
+static int take_answer(struct outlook *outlook, const struct asking *asking, const struct since *since, struct arena *arena)
+{
+    switch (clockwork_of(asking)) {
+    case CLOCKWORK_TIME:
+        return check_zone(asking, &outlook->horizon) || take_time(outlook, asking, arena) ? -1 : 0;
+    case CLOCKWORK_TRANSACTION:
+        take_transaction(outlook);
+        return check_restored(asking, &outlook->horizon, since);
+    default:
+        take_last(outlook, asking);
+        return 0;
+    }
 }
 
 int outlook_ask(struct outlook *outlook, const struct source *source, const struct shape *shape, struct conn *conn,
@@ -198,6 +228,7 @@ int outlook_ask(struct outlook *outlook, const struct source *source, const stru
     *outlook = (struct outlook){.limited = false};
     if (shape->updated == SIZE_MAX || source_config(source)->late_commits.mode == LATE_IGNORE)
         return 0;
+    outlook->forward = source_db(source)->driver->features & FEATURE_ONE_WRITER;
     struct asking asking = {.config = source_config(source),
                             .driver = source_db(source)->driver,
                             .shape = shape,
@@ -209,14 +240,8 @@ int outlook_ask(struct outlook *outlook, const struct source *source, const stru
     if (ask(outlook, &asking, source, conn, plan, arena))
         return -1;
     outlook->limited = true;
-    switch (clockwork_of(&asking)) {
-    case CLOCKWORK_TIME:
-        return check_zone(&asking, &outlook->horizon) || take_time(outlook, &asking, arena) ? -1 : 0;
-    case CLOCKWORK_TRANSACTION:
-        take_transaction(outlook);
-        return check_restored(&asking, &outlook->horizon, since);
-    default:
-        take_last(outlook, &asking);
-        return 0;
-    }
+    if (take_answer(outlook, &asking, since, arena))
+        return -1;
+    outlook->edge = outlook->low;
+    return outlook->timed ? take_edge(outlook, &asking, arena) : 0;
 }

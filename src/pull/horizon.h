@@ -8,6 +8,9 @@
 struct outlook {
     bool limited;     /* else every row is taken for final: late_commits "ignore", or no updated column */
     struct value low; /* rows below are final; in the updated column's kind, texts in the arena given */
+    struct value edge; /* not below low: low without the margin, while nobody is at work as far as the server knows. So a
+                          row that is written from now on is not below it */
+    bool forward;     /* a row is only ever written with a higher value than before: who writes keeps all others out */
     bool timed;       /* the column's values are times, and then */
     int64_t time;     /* they are final before this one: microseconds since 1970 */
     double lag;       /* seconds from there to the server's clock, or how long the oldest transaction holds it */

@@ -9,10 +9,8 @@
 #include "base/log.h"
 #include "base/monotonic.h"
 #include "entity/json_write.h"
-#include "pull/horizon.h"
+#include "pull/course.h"
 #include "pull/request.h"
-
-enum { RANGES = 2 };
 
 struct pull {
     struct source *source;
@@ -22,27 +20,24 @@ struct pull {
     struct conn *conn;
     struct wanted wanted;
     struct plan plan;
-    struct range ranges[RANGES];
     struct outlook outlook;
-    struct position low; /* what the token of a row that is not final leads back to */
+    struct course course;
     struct change_mark mark; /* with a changelog */
-    bool trails;         /* rows that are final now stand before others that were sent already */
     bool reading;      /* the driver has an open read */
     bool fresh_conn, fresh_shape;
 
     const struct value *row; /* the next row, if it was fetched already */
     const struct value **key;
     bool ended;        /* the database said that these were all rows */
+    bool more;         /* of them, one was too much for the limit */
     bool closed;       /* the last bracket is written */
     struct err failure; /* the stream broke */
 
-    /* A full read without order: each entity gets its token when it is known whether it is the last. */
-    bool unordered;
-    bool entity_open;
-    struct value *last;     /* updated value and key of the last in order until now; KIND_NULL: none */
-    struct arena *last_texts;
+    bool unordered;    /* a full read without order */
+    bool open;         /* the last entity gets its token when it is known whether more come */
 
-    struct buf token;  /* scratch */
+    struct buf token;  /* of the open entity, but for its end, and scratch */
+    struct buf id;     /* scratch */
     struct buf spill;  /* the entity that did not fit the last block */
     size_t spilled;    /* how much of it is sent */
     uint64_t entities, bytes;
@@ -56,81 +51,6 @@ static const struct driver *driver_of(const struct pull *pull)
 }
 
 /* planning */
-
-static struct range value_range(const struct position *after)
-{
-    return (struct range){.after = after};
-}
-
-/* Where the answer begins among the rows that have an updated value; NULL: at the first. */
-static const struct position *beginning_of(const struct since *since)
-{
-    switch (since->kind) {
-    case SINCE_PAIR:
-        return &since->low;
-    case SINCE_AFTER:
-    case SINCE_FROM:
-        return &since->position;
-    default:
-        return NULL;
-    }
-}
-
-/* A token leads back to the horizon, but never to before where the answer began. */
-static void plan_low(struct pull *pull)
-{
-    const struct position *beginning = beginning_of(&pull->wanted.since);
-    const struct value *horizon = &pull->outlook.low;
-    pull->low = (struct position){.updated = horizon};
-    if (pull->outlook.limited && beginning && value_compare(horizon, beginning->updated) <= 0)
-        pull->low = *beginning;
-}
-
-/* A pair's rows: first those that became final, then those that were not sent yet. Where the horizon has passed its
- * position these are one range. So they are if there is no horizon any more. */
-static struct range *plan_pair(struct pull *pull, struct range *range)
-{
-    const struct since *since = &pull->wanted.since;
-    const struct value *horizon = &pull->outlook.low;
-    pull->trails = pull->outlook.limited && value_compare(horizon, since->position.updated) <= 0;
-    if (!pull->trails) {
-        *range++ = value_range(&since->low);
-        return range;
-    }
-    if (value_compare(since->low.updated, horizon) < 0)
-        *range++ = (struct range){.after = &since->low, .before = horizon};
-    *range++ = value_range(&since->position);
-    return range;
-}
-
-/* The parts of the stream, in order: rows without updated value, then the others. */
-static void plan_ranges(struct pull *pull)
-{
-    const struct relation *relation = pull->shape->relation;
-    const struct since *since = &pull->wanted.since;
-    bool nullable = relation->columns[pull->shape->since.updated].nullable;
-    struct range *range = pull->ranges;
-    switch (since->kind) {
-    case SINCE_START:
-        if (nullable)
-            *range++ = (struct range){.nulls = true};
-        *range++ = value_range(NULL);
-        break;
-    case SINCE_NULLS:
-        *range++ = (struct range){.nulls = true, .after = &since->position};
-        *range++ = value_range(NULL);
-        break;
-    case SINCE_AFTER:
-    case SINCE_FROM:
-        *range++ = value_range(&since->position);
-        break;
-    case SINCE_PAIR:
-        range = plan_pair(pull, range);
-        break;
-    }
-    pull->plan.ranges = pull->ranges;
-    pull->plan.range_count = (size_t)(range - pull->ranges);
-}
 
 /* Without an order nobody can go on from the middle, so only a whole full read goes without. */
 static bool goes_unordered(const struct pull *pull)
@@ -169,7 +89,7 @@ static void plan_read(struct pull *pull)
         .fetch_size = config->fetch_size,
         .xmin = shape->xmin.prefix != NULL,
     };
-    const struct position *beginning = beginning_of(&wanted->since);
+    const struct position *beginning = course_beginning(&wanted->since);
     if (config->updated_query && wanted->has_since && beginning) {
         pull->plan.query = config->updated_query;
         pull->plan.since = beginning->updated;
@@ -184,9 +104,10 @@ static int plan_horizon(struct pull *pull, struct err *err)
         return -1;
     if (pull->outlook.limited)
         source_note_horizon(pull->source, &pull->outlook.horizon, pull->outlook.lag);
-    plan_low(pull);
-    if (pull->plan.order == ORDER_UPDATED)
-        plan_ranges(pull);
+    if (pull->shape->updated != SIZE_MAX)
+        course_plan(&pull->course, &pull->outlook, &pull->wanted.since, pull->wanted.limit);
+    if (pull->course.run && pull->plan.limit != UINT64_MAX)
+        pull->plan.limit++; /* whether more come stands in the last token */
     return 0;
 }
 
@@ -205,9 +126,32 @@ static int look_at_changelog(struct pull *pull, struct err *err)
 
 /* opening */
 
+static int open_read(struct pull *pull, struct err *err)
+{
+    if (pull->plan.order == ORDER_UPDATED) {
+        pull->plan.ranges = pull->course.ranges;
+        pull->plan.range_count = pull->course.range_count;
+    }
+    pull->reading = true;
+    return driver_of(pull)->read_open(pull->conn, &pull->plan, err);
+}
+
+/* Nothing was left of a scan: then comes what is behind it, as of now, which is later than the horizon was asked. */
+static int open_next(struct pull *pull, struct err *err)
+{
+    pull->reading = false;
+    if (driver_of(pull)->read_close(pull->conn))
+        return err_set(err, ERR_LOST, "the connection did not survive a read");
+    return open_read(pull, err);
+}
+
 static int fetch(struct pull *pull, struct err *err)
 {
-    int got = driver_of(pull)->read_next(pull->conn, &pull->row, err);
+    int got;
+    while ((got = driver_of(pull)->read_next(pull->conn, &pull->row, err)) == 0 && !pull->entities &&
+           course_goes_on(&pull->course))
+        if (open_next(pull, err))
+            return -1;
     if (got > 0)
         return 0;
     pull->row = NULL;
@@ -224,21 +168,16 @@ static int begin(struct pull *pull, const struct pull_request *request, bool ane
     if (source_take(pull->source, pull->conn, anew || full, &pull->shape, &pull->fresh_shape, err) ||
         request_check(&pull->wanted, request, pull->source, pull->shape, pull->arena, err))
         return -1;
-    size_t parts = pull->shape->relation->key_count + 1;
-    pull->key = arena_array(pull->arena, parts, sizeof *pull->key);
-    pull->last = arena_array(pull->arena, parts, sizeof *pull->last);
-    if (!pull->key || !pull->last)
+    pull->key = arena_array(pull->arena, pull->shape->relation->key_count + 1, sizeof *pull->key);
+    if (!pull->key)
         return err_memory(err);
-    if (look_at_changelog(pull, err))
+    if (course_begin(&pull->course, pull->shape, pull->arena, err) || look_at_changelog(pull, err))
         return -1;
     plan_read(pull);
     pull->ended = pull->wanted.limit == 0;
     if (pull->ended)
         return 0;
-    if (plan_horizon(pull, err))
-        return -1;
-    pull->reading = true;
-    if (db->driver->read_open(pull->conn, &pull->plan, err))
+    if (plan_horizon(pull, err) || open_read(pull, err))
         return -1;
     return fetch(pull, err);
 }
@@ -308,9 +247,10 @@ static int begin_again(struct pull *pull, const struct pull_request *request, st
 static void pull_free(struct pull *pull)
 {
     source_give(pull->shape);
-    arena_free(pull->last_texts);
+    course_free(&pull->course);
     arena_free(pull->arena);
     buf_free(&pull->token);
+    buf_free(&pull->id);
     buf_free(&pull->spill);
     free(pull);
 }
@@ -321,8 +261,7 @@ int pull_open(struct pull **out, struct source *source, const struct pull_reques
     if (!pull)
         return err_memory(err);
     pull->arena = arena_new();
-    pull->last_texts = arena_new();
-    if (!pull->arena || !pull->last_texts) {
+    if (!pull->arena) {
         pull_free(pull);
         return err_memory(err);
     }
@@ -379,41 +318,39 @@ static int take_key(struct pull *pull, const struct value *row, struct err *err)
     return 0;
 }
 
-static int put_scratch(struct pull *pull, struct buf *out, struct err *err)
+static int put_string(const struct buf *string, struct buf *out, struct err *err)
 {
-    if (json_write_string(out, pull->token.data, pull->token.len) || buf_failed(&pull->token))
+    if (json_write_string(out, string->data, string->len) || buf_failed(string))
         return err_memory(err);
     return 0;
 }
 
 static int put_id(struct pull *pull, struct buf *out, struct err *err)
 {
-    buf_reset(&pull->token);
-    entity_id(&pull->token, pull->shape->key_fields, pull->key, pull->shape->relation->key_count);
+    buf_reset(&pull->id);
+    entity_id(&pull->id, pull->shape->key_fields, pull->key, pull->shape->relation->key_count);
     buf_put(out, "{\"_id\":", 7);
-    return put_scratch(pull, out, err);
+    return put_string(&pull->id, out, err);
 }
 
-/* The token of a row, or without key and updated value that of the beginning. */
-static int put_token(struct pull *pull, struct buf *out, const struct value *updated, const struct value *const *key,
-                     struct err *err)
+/* Of a row, or without key and updated value of the beginning. */
+static int begin_token(struct pull *pull, const struct value *updated, const struct value *const *key, struct err *err)
 {
-    const struct since_shape *shape = &pull->shape->since;
-    bool limited = pull->outlook.limited && updated && key;
-    bool final = limited && value_compare(updated, &pull->outlook.low) < 0;
-    int failed;
-    buf_put(out, ",\"_updated\":", 12);
     buf_reset(&pull->token);
-    if (limited && !final) {
-        failed = since_write_pair(&pull->token, shape, &pull->low, updated, key, err);
-    } else {
-        failed = since_write(&pull->token, shape, updated, key, err);
-        if (!failed && final && pull->trails)
-            failed = since_write_sent(&pull->token, shape, &pull->wanted.since.position, err);
-    }
+    return course_begin_token(&pull->course, &pull->token, updated, key, err);
+}
+
+static int put_token(struct pull *pull, struct buf *out, struct err *err)
+{
     if (pull->shape->changelog)
         buf_printf(&pull->token, "!%" PRIu64, pull->mark.prunes);
-    return failed ? -1 : put_scratch(pull, out, err);
+    buf_put(out, ",\"_updated\":", 12);
+    return put_string(&pull->token, out, err);
+}
+
+static int end_token(struct pull *pull, struct buf *out, bool last, struct err *err)
+{
+    return course_end_token(&pull->course, &pull->token, last, err) || put_token(pull, out, err) ? -1 : 0;
 }
 
 /* A bare value cannot be a pair: beyond the horizon it is capped there. */
@@ -421,15 +358,16 @@ static void put_plain(struct pull *pull, struct buf *out, const struct value *up
 {
     bool final = !pull->outlook.limited || value_compare(updated, &pull->outlook.low) < 0;
     buf_put(out, ",\"_updated\":", 12);
-    since_write_plain(out, &pull->shape->since, final ? updated : pull->low.updated);
+    since_write_plain(out, &pull->shape->since, final ? updated : pull->course.low.updated);
 }
 
+/* A poll's tokens are all alike. */
 static int put_updated(struct pull *pull, struct buf *out, const struct value *updated, struct err *err)
 {
     if (pull->shape->updated == SIZE_MAX)
         return 0;
     if (!pull->shape->since.plain)
-        return put_token(pull, out, updated, pull->key, err);
+        return begin_token(pull, updated, pull->key, err) || end_token(pull, out, false, err) ? -1 : 0;
     if (updated)
         put_plain(pull, out, updated);
     return 0;
@@ -490,64 +428,47 @@ static void put_properties(struct pull *pull, struct buf *out, const struct valu
         entity_property(out, &shape->xmin, &row[shape->column_count], keep_nulls);
 }
 
-/* unordered reads */
+/* tokens that come later */
 
-/* Is the row behind the last in order until now? Texts may order otherwise than their bytes: then a row is
- * taken that is not the very last, which only makes some rows come again. */
-static bool is_behind(const struct pull *pull, const struct value *updated)
+static int begin_highest(struct pull *pull, struct err *err)
 {
-    if (pull->last->kind == KIND_NULL)
-        return true;
-    int order = value_compare(updated, pull->last);
-    for (size_t i = 0; order == 0 && i < pull->shape->relation->key_count; i++)
-        order = value_compare(pull->key[i], &pull->last[1 + i]);
-    return order > 0;
-}
-
-static int keep_value(struct pull *pull, struct value *kept, const struct value *value)
-{
-    *kept = *value;
-    if (value->kind < KIND_FLOAT || value->kind == KIND_DATETIME || value->kind == KIND_DATE)
-        return 0;
-    kept->text.bytes = arena_copy(pull->last_texts, value->text.bytes, value->text.len);
-    return kept->text.bytes ? 0 : -1;
-}
-
-static int keep_highest(struct pull *pull, const struct value *updated, struct err *err)
-{
-    if (!updated || !is_behind(pull, updated))
-        return 0;
-    arena_reset(pull->last_texts);
-    int failed = keep_value(pull, pull->last, updated);
-    for (size_t i = 0; i < pull->shape->relation->key_count && !failed; i++)
-        failed = keep_value(pull, &pull->last[1 + i], pull->key[i]);
-    return failed ? err_memory(err) : 0;
-}
-
-static int put_highest(struct pull *pull, struct buf *out, struct err *err)
-{
-    if (pull->last->kind == KIND_NULL)
-        return put_token(pull, out, NULL, NULL, err);
+    const struct value *highest = pull->course.highest;
     for (size_t i = 0; i < pull->shape->relation->key_count; i++)
-        pull->key[i] = &pull->last[1 + i];
-    return put_token(pull, out, pull->last, pull->key, err);
+        pull->key[i] = &highest[1 + i];
+    return begin_token(pull, highest, pull->key, err);
 }
 
-/* Ends the entity before: with the lowest token, from which everything comes again, or if it was the last
- * with the highest, from which only what is new comes. */
+/* Of an unordered read, entities have the lowest token, from which everything comes again, but for the last, which has
+ * the highest, from which only what is new comes. */
+static int put_unordered_token(struct pull *pull, struct buf *out, bool last, struct err *err)
+{
+    if (last && pull->course.highest->kind != KIND_NULL)
+        return begin_highest(pull, err) || end_token(pull, out, true, err) ? -1 : 0;
+    return begin_token(pull, NULL, NULL, err) || put_token(pull, out, err) ? -1 : 0;
+}
+
+/* Ends the entity before, which is the last if there are no more. */
 static int end_open_entity(struct pull *pull, struct buf *out, struct err *err)
 {
-    if (!pull->entity_open)
+    bool last = pull->ended && !pull->more;
+    if (!pull->open)
         return 0;
-    int failed = pull->ended ? put_highest(pull, out, err) : put_token(pull, out, NULL, NULL, err);
+    pull->open = false;
+    int failed = pull->unordered ? put_unordered_token(pull, out, last, err) : end_token(pull, out, last, err);
     buf_putc(out, '}');
-    pull->entity_open = false;
     return failed;
 }
 
-static bool tokens_come_later(const struct pull *pull)
+/* Only the last of a run or an unordered read is told from the others. */
+static bool token_comes_later(const struct pull *pull)
 {
-    return pull->unordered && pull->shape->updated != SIZE_MAX && !pull->shape->since.plain;
+    return pull->shape->updated != SIZE_MAX && !pull->shape->since.plain && (pull->unordered || pull->course.run);
+}
+
+static int begin_later_token(struct pull *pull, const struct value *updated, struct err *err)
+{
+    pull->open = true;
+    return pull->unordered ? course_note(&pull->course, updated, pull->key, err) : begin_token(pull, updated, pull->key, err);
 }
 
 /* the stream */
@@ -555,7 +476,7 @@ static bool tokens_come_later(const struct pull *pull)
 static int put_entity(struct pull *pull, struct buf *out, const struct value *row, struct err *err)
 {
     const struct value *updated = updated_of(pull, row);
-    bool later = tokens_come_later(pull);
+    bool later = token_comes_later(pull);
     if (take_key(pull, row, err) || end_open_entity(pull, out, err))
         return -1;
     buf_puts(out, pull->entities ? ",\n" : "[\n");
@@ -568,12 +489,11 @@ static int put_entity(struct pull *pull, struct buf *out, const struct value *ro
         put_key(pull, out, row);
     else
         put_properties(pull, out, row);
-    if (later && keep_highest(pull, updated, err))
+    pull->entities++;
+    if (later && begin_later_token(pull, updated, err))
         return -1;
-    pull->entity_open = later;
     if (!later)
         buf_putc(out, '}');
-    pull->entities++;
     return buf_failed(out) ? err_memory(err) : 0;
 }
 
@@ -611,12 +531,22 @@ static int put_end(struct pull *pull, struct buf *out, struct err *err)
     return buf_failed(out) ? err_memory(err) : 0;
 }
 
+/* Of a run's page the row beyond the limit only tells that it is there. */
+static int take_row(struct pull *pull, struct buf *out, const struct value *row, struct err *err)
+{
+    if (pull->entities < pull->wanted.limit)
+        return put_entity(pull, out, row, err);
+    pull->more = true;
+    pull->ended = counts_itself(pull);
+    return 0;
+}
+
 /* Writes entities until the block is outgrown or the rows are at their end. */
 static int fill(struct pull *pull, struct buf *out, struct err *err)
 {
     while (out->lent && !pull->closed) {
         out->mark = out->len;
-        if (counts_itself(pull) && pull->entities == pull->wanted.limit)
+        if (pull->entities == pull->wanted.limit && !pull->course.run && counts_itself(pull))
             pull->ended = true;
         if (!pull->ended && !pull->row && fetch(pull, err))
             return -1;
@@ -627,7 +557,7 @@ static int fill(struct pull *pull, struct buf *out, struct err *err)
         }
         const struct value *row = pull->row;
         pull->row = NULL;
-        if (!is_unwanted(pull, row) && put_entity(pull, out, row, err))
+        if (!is_unwanted(pull, row) && take_row(pull, out, row, err))
             return -1;
     }
     return 0;

@@ -22,12 +22,17 @@ static const struct column sorts[] = {
 static void write_token(const struct since_shape *shape, const struct since *since, struct buf *token)
 {
     const struct value *key[] = {since->position.key, since->position.key ? since->position.key + 1 : NULL};
+    const struct value *scanned[] = {since->scanned, since->scanned ? since->scanned + 1 : NULL};
+    bool based = since->kind == SINCE_SCAN && since->base.updated != since->low.updated;
     struct err err = {0};
-    int failed = since->kind == SINCE_PAIR
+    int failed = since->scanned ? since_write_scan(token, shape, &since->low, &since->position, scanned, &err)
+                 : since->kind == SINCE_PAIR
                      ? since_write_pair(token, shape, &since->low, since->position.updated, key, &err)
                      : since_write(token, shape, since->position.updated, since->position.key ? key : NULL, &err);
-    if (failed)
+    if (failed || (based && since_write_sent(token, shape, &since->base, &err)))
         abort();
+    if (since->over)
+        since_write_mark(token);
 }
 
 static void check(const struct since_shape *shape, const char *text, struct arena *arena)

@@ -129,16 +129,14 @@ class Plain(Reader):
 
 
 class Full(Reader):
-    """Reads everything in pages, again and again: what was there before and is there afterwards must be in it. A row
-    that changed meanwhile may have gone back in time to behind a page; such rows are counted apart."""
+    """Reads everything in pages, again and again: what was there before and is there afterwards must be in it."""
 
     def __init__(self, soak, name):
         super().__init__(soak, name)
-        self.runs = self.rows = self.missing = self.moved = 0
+        self.runs = self.rows = self.missing = 0
 
     def read_all(self):
-        before = self.soak.rows()
-        there = set(before)
+        there = set(self.soak.rows())
         since = None
         while True:
             page = self.ask(since=since, limit=FULL_PAGE)
@@ -149,9 +147,7 @@ class Full(Reader):
             since = page[-1]["_updated"]
         self.runs += 1
         after = self.soak.rows()
-        absent = [row for row in there - self.soak.doomed if row in after]
-        self.moved += sum(after[row] != before[row] for row in absent)
-        self.missing += sum(after[row] == before[row] for row in absent)
+        self.missing += sum(row in after for row in there - self.soak.doomed)
 
     def run(self):
         while not self.finishing.is_set() and not self.soak.errors:

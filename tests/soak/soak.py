@@ -220,7 +220,7 @@ def run(soak, folder):
             "late_commits": soak.arguments.late_commits, "seconds": round(time.monotonic() - started, 1),
             "seed": soak.arguments.seed, "rows": len(truth), "changes": len(soak.versions),
             "lost": sum(one["lost"] for one in found.values()), "wrong": wrong, "did": dict(soak.counts),
-            "readers": found, "full": {"runs": full.runs, "rows": full.rows, "missing": full.missing, "moved": full.moved}}
+            "readers": found, "full": {"runs": full.runs, "rows": full.rows, "missing": full.missing}}
 
 
 def arguments():
