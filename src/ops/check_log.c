@@ -15,8 +15,8 @@ static int check_missed(const struct changelog *changelog, const struct driver *
             "the change log of %s has missed %" PRIu64 " rows and %" PRIu64 " deletions, which no reader is told of",
             changelog->table->title, missed.rows, missed.deletions);
     return err_hint(err,
-                    "run what 'sesam-sql ddl %s --table %s' prints: it gives them a change now; if the triggers were off, "
-                    "reset the pipes too, since updates leave no trace",
+                    "run what 'sesam-sql ddl %s --table %s --config FILE' prints: it gives them a change now; if the "
+                    "triggers were off, reset the pipes too, since updates leave no trace",
                     driver->type, changelog->table->title);
 }
 

@@ -31,15 +31,15 @@ int changelog_find(struct change_log *log, const struct driver *driver, struct c
 
 static int need_ddl(const struct driver *driver, const struct relation *table, struct err *err)
 {
-    return err_hint(err, "run what 'sesam-sql ddl %s --table %s' prints", driver->type, table->title);
+    return err_hint(err, "run what 'sesam-sql ddl %s --table %s --config FILE' prints", driver->type, table->title);
 }
 
 static int other_key(const struct driver *driver, const struct change_log *log, const struct relation *table,
                      struct err *err)
 {
     err_set(err, ERR_DATABASE, "the change log of %s was made for another key", table->title);
-    return err_hint(err, "DROP TABLE %s, run what 'sesam-sql ddl %s --table %s' prints, and reset the pipes", log->from,
-                    driver->type, table->title);
+    return err_hint(err, "DROP TABLE %s, run what 'sesam-sql ddl %s --table %s --config FILE' prints, and reset the pipes",
+                    log->from, driver->type, table->title);
 }
 
 int changelog_check_key(const struct change_log *log, const struct driver *driver, struct conn *conn,
