@@ -274,8 +274,8 @@ static void firing_wakes_whoever_is_armed_once(void **state)
     cancel_arm(&cancel, count_wake, &woken);
     assert_false(cancel_fired(&cancel));
     assert_int_equal(woken, 0);
-    cancel_fire(&cancel);
-    cancel_fire(&cancel);
+    cancel_fire(&cancel, CANCEL_GONE);
+    cancel_fire(&cancel, CANCEL_GONE);
     assert_int_equal(woken, 1);
     assert_true(cancel_fired(&cancel));
     cancel_disarm(&cancel);
@@ -288,7 +288,7 @@ static void arming_after_the_shot_wakes_at_once(void **state)
     int woken = 0;
     (void)state;
     cancel_init(&cancel);
-    cancel_fire(&cancel);
+    cancel_fire(&cancel, CANCEL_GONE);
     cancel_arm(&cancel, count_wake, &woken);
     assert_int_equal(woken, 1);
     cancel_disarm(&cancel);
@@ -303,7 +303,7 @@ static void whoever_disarmed_is_not_woken(void **state)
     cancel_init(&cancel);
     cancel_arm(&cancel, count_wake, &woken);
     cancel_disarm(&cancel);
-    cancel_fire(&cancel);
+    cancel_fire(&cancel, CANCEL_GONE);
     assert_int_equal(woken, 0);
     cancel_destroy(&cancel);
 }
@@ -335,7 +335,7 @@ static void wake_sleeper(void *arg)
 
 static void *fire(void *arg)
 {
-    cancel_fire(arg);
+    cancel_fire(arg, CANCEL_GONE);
     return NULL;
 }
 

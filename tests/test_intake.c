@@ -466,7 +466,7 @@ static void who_waits_can_be_called_off(void **state)
     cancel_init(&cancel);
     assert_int_equal(take_at_once(gate, &a, 50), 0);
     begin_to_take(&b, 1);
-    cancel_fire(&cancel);
+    cancel_fire(&cancel, CANCEL_GONE);
     pthread_join(b.thread, NULL);
     assert_int_equal(b.failed, -1);
     assert_int_equal(b.err.code, ERR_CANCELLED);
@@ -920,7 +920,7 @@ static void a_body_that_waits_can_be_called_off(void **state)
     assert_int_equal(feed_many(older, 5000, write_of_a_hundred, NULL), 0);
     assert_int_equal(pthread_create(&thread, NULL, feed_in_thread, &newer), 0);
     wait_for_waiters(gate, 1);
-    cancel_fire(&cancel);
+    cancel_fire(&cancel, CANCEL_GONE);
     pthread_join(thread, NULL);
     assert_int_equal(newer.failed, -1);
     assert_int_equal(newer.err.code, ERR_CANCELLED);

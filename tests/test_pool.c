@@ -202,7 +202,7 @@ static void whoever_is_called_off_before_gets_no_connection(void **state)
     struct cancel cancel;
     (void)state;
     cancel_init(&cancel);
-    cancel_fire(&cancel);
+    cancel_fire(&cancel, CANCEL_GONE);
     struct conn *conn = take(pool, NULL, true);
     take_fails(pool, &cancel, ERR_CANCELLED);
     pool_give(pool, NULL, conn, NULL);
@@ -221,8 +221,8 @@ static void a_lent_connection_is_cancelled_once_and_not_lent_again(void **state)
     cancel_init(&cancel);
     struct conn *conn = take(pool, &cancel, true);
     assert_int_equal(script.cancelled, 0);
-    cancel_fire(&cancel);
-    cancel_fire(&cancel);
+    cancel_fire(&cancel, CANCEL_GONE);
+    cancel_fire(&cancel, CANCEL_GONE);
     assert_int_equal(script.cancelled, 1);
     pool_give(pool, &cancel, conn, NULL);
     assert_int_equal(script.closed, 1);
@@ -239,7 +239,7 @@ static void a_connection_given_back_is_not_cancelled(void **state)
     (void)state;
     cancel_init(&cancel);
     pool_give(pool, &cancel, take(pool, &cancel, true), NULL);
-    cancel_fire(&cancel);
+    cancel_fire(&cancel, CANCEL_GONE);
     assert_int_equal(script.cancelled, 0);
     pool_give(pool, NULL, take(pool, NULL, false), NULL);
     cancel_destroy(&cancel);
@@ -327,7 +327,7 @@ static void a_waiter_whose_client_goes_away_leaves(void **state)
     struct conn *conn = take(pool, NULL, true);
     start_waiter(&first, pool, 1);
     start_waiter(&second, pool, 2);
-    cancel_fire(&second.cancel);
+    cancel_fire(&second.cancel, CANCEL_GONE);
     pthread_join(second.thread, NULL);
     assert_int_equal(second.result, -1);
     assert_int_equal(second.err.code, ERR_CANCELLED);
@@ -398,7 +398,7 @@ static void *call_off(void *arg)
     for (unsigned turn = 0; !crowd->over; turn++) {
         unsigned victim = turn * 5 % THREADS;
         pthread_mutex_lock(&crowd->mutexes[victim]);
-        cancel_fire(&crowd->cancels[victim]);
+        cancel_fire(&crowd->cancels[victim], CANCEL_GONE);
         pthread_mutex_unlock(&crowd->mutexes[victim]);
         sched_yield();
     }

@@ -314,7 +314,7 @@ static void a_key_with_null_breaks_the_stream(void **state)
 static void fire(void *arg, size_t row)
 {
     if (row == 2)
-        cancel_fire(arg);
+        cancel_fire(arg, CANCEL_GONE);
 }
 
 /* However the driver puts it that it was woken. */

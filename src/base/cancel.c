@@ -2,6 +2,10 @@
 
 #include <stddef.h>
 
+const char CANCEL_GONE[] = "the client went away";
+const char CANCEL_STOPPED[] = "the service was stopped";
+const char CANCEL_EXPIRED[] = "request_timeout was over";
+
 void cancel_init(struct cancel *cancel)
 {
     *cancel = (struct cancel){.wake = NULL};
@@ -18,7 +22,7 @@ void cancel_arm(struct cancel *cancel, void (*wake)(void *arg), void *arg)
     if (!cancel)
         return;
     pthread_mutex_lock(&cancel->mutex);
-    if (atomic_load(&cancel->fired)) {
+    if (cancel_fired(cancel)) {
         wake(arg);
     } else {
         cancel->wake = wake;
@@ -36,27 +40,14 @@ void cancel_disarm(struct cancel *cancel)
     pthread_mutex_unlock(&cancel->mutex);
 }
 
-/* With the mutex held. */
-static void fire(struct cancel *cancel)
+void cancel_fire(struct cancel *cancel, const char *why)
 {
-    if (!atomic_exchange(&cancel->fired, true) && cancel->wake) {
-        cancel->wake(cancel->arg);
+    pthread_mutex_lock(&cancel->mutex);
+    if (!cancel_fired(cancel)) {
+        atomic_store(&cancel->why, why);
+        if (cancel->wake)
+            cancel->wake(cancel->arg);
         cancel->wake = NULL;
     }
-}
-
-void cancel_fire(struct cancel *cancel)
-{
-    pthread_mutex_lock(&cancel->mutex);
-    fire(cancel);
-    pthread_mutex_unlock(&cancel->mutex);
-}
-
-void cancel_expire(struct cancel *cancel)
-{
-    pthread_mutex_lock(&cancel->mutex);
-    if (!atomic_load(&cancel->fired))
-        atomic_store(&cancel->expired, true);
-    fire(cancel);
     pthread_mutex_unlock(&cancel->mutex);
 }

@@ -22,7 +22,7 @@ enum err_code {
     ERR_LOST,      /* as ERR_AWAY, and it was this connection that broke: another one may work */
     ERR_RACE,      /* as ERR_AWAY, and it was another transaction that was in the way: running again may work */
     ERR_BUSY,      /* the pool is exhausted, a lock was not had in time: 503 */
-    ERR_CANCELLED, /* the client went away; nobody is left to answer */
+    ERR_CANCELLED, /* called off, see base/cancel.h; mostly nobody is left to answer */
     ERR_CONFIG,    /* the configuration cannot be used: the program says so and stops */
     ERR_INTERNAL,  /* memory, files, a library: 500 */
 };

@@ -94,7 +94,7 @@ static int wait_for_place(struct pool *pool, struct cancel *cancel, struct err *
         over = pthread_cond_timedwait(&pool->changed, &pool->mutex, &until) != 0;
     pool->waiting--;
     if (cancel_fired(cancel))
-        return err_set(err, ERR_CANCELLED, "the client went away while it waited for a connection");
+        return err_set(err, ERR_CANCELLED, "%s while it waited for a connection", cancel_why(cancel));
     if (pool->idle || pool->open < pool->system->pool_size)
         return 0;
     err_set(err, ERR_BUSY, "all %u connections of system '%s' were in use for %.3g s", pool->system->pool_size,

@@ -93,7 +93,7 @@ static void end_push(struct exchange *exchange, const struct err *err)
 {
     bool failed = err->code != ERR_NONE;
     bool left = err->code == ERR_CANCELLED;
-    push_close(exchange->push, failed ? err : NULL, left ? "the client went away" : NULL);
+    push_close(exchange->push, failed ? err : NULL, left ? cancel_why(exchange->cancel) : NULL);
     exchange->push = NULL;
 }
 

@@ -38,7 +38,7 @@ static void expire(struct watch *watch)
         if (at->deadline <= 0 || cancel_fired(at->cancel))
             continue;
         if (at->deadline <= now)
-            cancel_expire(at->cancel);
+            cancel_fire(at->cancel, CANCEL_EXPIRED);
         else if (at->deadline < watch->wake)
             watch->wake = at->deadline;
     }
@@ -84,7 +84,7 @@ static void fire(struct watch *watch, int fd)
     pthread_mutex_lock(&watch->mutex);
     for (struct watched *at = watch->first; at; at = at->next)
         if (at->fd == fd && poll(&now, 1, 0) > 0)
-            cancel_fire(at->cancel);
+            cancel_fire(at->cancel, CANCEL_GONE);
     pthread_mutex_unlock(&watch->mutex);
 }
 
@@ -193,6 +193,6 @@ void watch_fire_all(struct watch *watch)
 {
     pthread_mutex_lock(&watch->mutex);
     for (struct watched *at = watch->first; at; at = at->next)
-        cancel_fire(at->cancel);
+        cancel_fire(at->cancel, CANCEL_STOPPED);
     pthread_mutex_unlock(&watch->mutex);
 }

@@ -152,15 +152,15 @@ static const char *why_ended(enum MHD_RequestTerminationCode code, const struct 
     if (shown_out)
         return shown_out;
     if (cancel_fired(&work->cancel))
-        return "the client went away";
+        return cancel_why(&work->cancel);
     switch (code) {
     case MHD_REQUEST_TERMINATED_TIMEOUT_REACHED:
         return work->answered ? "the reader took nothing for send_timeout"
                               : "the client sent nothing for request_timeout";
     case MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN:
-        return "the service was stopped";
+        return CANCEL_STOPPED;
     default:
-        return "the client went away";
+        return CANCEL_GONE;
     }
 }
 

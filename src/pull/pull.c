@@ -206,12 +206,14 @@ static void unbegin(struct pull *pull, const struct err *err)
     arena_reset(pull->arena);
 }
 
+/* Drivers only see that they were called off. */
 static void blame_cancel(struct pull *pull, struct err *err)
 {
-    if (!cancel_fired(pull->cancel) || err->code == ERR_CANCELLED)
+    const char *why = cancel_why(pull->cancel);
+    if (!why || strncmp(err->text, why, strlen(why)) == 0)
         return;
     err_clear(err);
-    err_set(err, ERR_CANCELLED, "the client went away");
+    err_set(err, ERR_CANCELLED, "%s", why);
 }
 
 /* A table's own values are no errors when they are read, so it was one of the request's. A query can fail

@@ -87,7 +87,7 @@ static int wait_and_take(struct gate *gate, struct share *share, size_t bytes, d
         over = pthread_cond_timedwait(&gate->changed, &gate->mutex, &until) != 0;
     gate->waiting--;
     if (cancel_fired(cancel))
-        return err_set(err, ERR_CANCELLED, "the client went away while its body waited for room");
+        return err_set(err, ERR_CANCELLED, "%s while its body waited for room", cancel_why(cancel));
     if (may) {
         add(gate, share, bytes);
         return 0;

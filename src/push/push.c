@@ -391,7 +391,7 @@ static void settle_error(const struct push *push, struct err *err)
         err_set(err, ERR_BUSY, "not committed within request_timeout: %s", why.text);
     } else if (cancel_fired(push->cancel)) {
         err_clear(err);
-        err_set(err, ERR_CANCELLED, "the client went away");
+        err_set(err, ERR_CANCELLED, "%s", cancel_why(push->cancel));
     } else if (err->code == ERR_VALUE) {
         err->code = ERR_REFUSED;
     }

@@ -4,6 +4,7 @@ all: an answer that is not whole can never be taken for whole."""
 import contextlib
 import json
 import select
+import signal
 import socket
 import time
 
@@ -267,6 +268,21 @@ def test_client_that_goes_away_while_the_database_works_frees_it(big, service):
     eventually(big.working)
     connection.close()
     eventually(lambda: not big.working(), 30)
+
+
+def test_second_signal_ends_what_is_at_work_and_the_log_says_so(big, service):
+    running = service(config(big))
+    connection, received = start_reading(running, "/sources/big")
+    running.process.send_signal(signal.SIGTERM)
+    eventually(lambda: "stopping" in running.log())
+    assert big.working()
+    running.process.send_signal(signal.SIGTERM)
+    rest, _ = read_to_end(connection)
+    connection.close()
+    assert running.process.wait(60) == 0
+    assert not is_whole(received + rest)
+    assert "stopping at once" in running.log()
+    assert "the service was stopped" in running.log() and "went away" not in running.log()
 
 
 # ---- the pool
