@@ -139,7 +139,9 @@ static void a_limit_is_a_natural_number(void **state)
     } good[] = {{"0", 0},
                 {"1", 1},
                 {"0010", 10},
-                {"18446744073709551614", UINT64_MAX - 1},
+                {"9223372036854775806", INT64_MAX - 1},
+                {"9223372036854775807", UINT64_MAX},
+                {"18446744073709551614", UINT64_MAX},
                 {"99999999999999999999999", UINT64_MAX}};
     static const char *const bad[] = {"", "-1", "+1", " 1", "1 ", "1.0", "1e3", "all", "0x10"};
     struct world world;

@@ -59,7 +59,8 @@ static int check_limit(struct wanted *wanted, const struct pull_request *request
         err_set(err, ERR_INPUT, "'limit' is not a number of entities");
         return err_hint(err, "accepted are the integers from 0");
     }
-    wanted->limit = strtoull(text, NULL, 10); /* more than fits is as good as all there are */
+    uint64_t limit = strtoull(text, NULL, 10);
+    wanted->limit = limit < INT64_MAX ? limit : UINT64_MAX; /* databases count no further: as good as all there are */
     return 0;
 }
 

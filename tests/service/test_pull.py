@@ -143,6 +143,11 @@ def test_pages_of_any_size_make_the_whole_stream(db, service, limit):
     assert met == whole
 
 
+@pytest.mark.parametrize("limit", [2**63 - 2, 2**63 - 1, 2**64 - 2])
+def test_limit_beyond_what_a_database_counts_is_none(db, service, limit):
+    assert len(service(config_of(db, people=people(db))).pull("people", limit=limit)) == 5
+
+
 def test_limit_zero_is_an_empty_array(db, service):
     assert service(config_of(db, people=people(db))).pull("people", limit=0) == []
 
