@@ -4,7 +4,7 @@ int course_begin(struct course *course, const struct shape *shape, struct arena 
 {
     if (!course->texts && !(course->texts = arena_new()))
         return err_memory(err);
-    course->shape = shape;
+    *course = (struct course){.shape = shape, .texts = course->texts};
     course->highest = arena_array(arena, shape->relation->key_count + 1, sizeof *course->highest);
     return course->highest ? 0 : err_memory(err);
 }
