@@ -169,17 +169,18 @@ int changelog_describe(struct changelog *changelog, const struct driver *driver,
 
 /* resuming */
 
-/* Behind the last "!" of a token; NULL where there is none. */
+/* At the "!!" before the number; NULL where there is none. */
 static const char *suffix_of(const char *text)
 {
     const char *mark = strrchr(text, '!');
-    return mark && mark[1] && mark[1 + strspn(mark + 1, "0123456789")] == '\0' ? mark : NULL;
+    bool number = mark && mark[1] && mark[1 + strspn(mark + 1, "0123456789")] == '\0';
+    return number && mark > text && mark[-1] == '!' ? mark - 1 : NULL;
 }
 
 uint64_t changelog_prunes(const char *text)
 {
     const char *suffix = suffix_of(text);
-    return suffix ? strtoull(suffix + 1, NULL, 10) : 0;
+    return suffix ? strtoull(suffix + 2, NULL, 10) : 0;
 }
 
 const char *changelog_position(const char *text, struct arena *arena)

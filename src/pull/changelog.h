@@ -4,7 +4,9 @@
  * Old deletions can be pruned. A token says how often that had been done when it was given, so that one from before
  * can be told from one of a full read that began later:
  *
- *     token = token of entity/since.h "!" prunes */
+ *     token = token of entity/since.h "!!" prunes
+ *
+ * No part of a token is empty, so this is no part of its position, and stands before all that has one more. */
 #ifndef PULL_CHANGELOG_H
 #define PULL_CHANGELOG_H
 

@@ -345,7 +345,7 @@ static int begin_token(struct pull *pull, const struct value *updated, const str
 static int put_token(struct pull *pull, struct buf *out, struct err *err)
 {
     if (pull->shape->changelog)
-        buf_printf(&pull->token, "!%" PRIu64, pull->mark.prunes);
+        buf_printf(&pull->token, "!!%" PRIu64, pull->mark.prunes);
     buf_put(out, ",\"_updated\":", 12);
     return put_string(&pull->token, out, err);
 }
