@@ -110,11 +110,12 @@ static double margin_of(const struct asking *asking)
 }
 
 /* The margin is for transactions that the server does not tell of yet. While it tells of none, what is written from now
- * on has a time from now on. */
+ * on has a time from now on; but who wrote a margin has reasons to doubt that. */
 static int take_edge(struct outlook *outlook, const struct asking *asking, struct arena *arena)
 {
     const struct horizon *horizon = &outlook->horizon;
-    if (!horizon->known || horizon->waits || asking->config->late_commits.mode != LATE_AUTO)
+    const struct config_late *late = &asking->config->late_commits;
+    if (!horizon->known || horizon->waits || late->mode != LATE_AUTO || late->margin_written)
         return 0;
     struct value edge;
     if (since_lowest(&asking->shape->since, horizon->time, &asking->newest, arena, &edge, asking->err))
