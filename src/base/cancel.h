@@ -1,5 +1,5 @@
 /* A request's way to be called off from another thread: whoever is about to block says how it can be
- * woken; whoever sees the client go away fires, and says so. */
+ * woken; whoever knows that it is no use any more fires, and says why. */
 #ifndef BASE_CANCEL_H
 #define BASE_CANCEL_H
 

@@ -221,14 +221,15 @@ static int put_updated_range(struct mydb_statement *statement, const struct plan
     const struct column *updated = &relation->columns[plan->updated];
     const struct position *after = range->after;
     struct buf *out = &statement->sql;
+    bool lowest = begins_page(plan, range);
     if (range->nulls && after && after->key)
         return put_nulls_after(statement, relation, updated, after, err);
-    if (range->nulls || (!after && !range->before && !begins_page(plan, range))) {
+    if (range->nulls || (!after && !range->before && !lowest)) {
         put_ordered(out, updated);
         buf_puts(out, range->nulls ? " IS NULL" : " IS NOT NULL");
         return 0;
     }
-    if (begins_page(plan, range)) {
+    if (lowest) {
         put_ordered(out, updated);
         buf_puts(out, " >= ?");
         if (mydb_bind_lowest(statement, updated, err))
@@ -242,7 +243,7 @@ static int put_updated_range(struct mydb_statement *statement, const struct plan
     }
     if (!range->before)
         return 0;
-    buf_puts(out, after || begins_page(plan, range) ? " AND " : "");
+    buf_puts(out, after || lowest ? " AND " : "");
     return put_compared(statement, updated, "<", range->before, err);
 }
 

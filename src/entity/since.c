@@ -232,6 +232,20 @@ static int parse_token(struct since *since, const struct since_shape *shape, con
     return read_updated(&reading, &since->position) || read_rest(&reading, since) ? misfit(shape, err) : 0;
 }
 
+const struct position *since_beginning(const struct since *since)
+{
+    switch (since->kind) {
+    case SINCE_PAIR:
+    case SINCE_SCAN:
+        return &since->low;
+    case SINCE_AFTER:
+    case SINCE_FROM:
+        return &since->position;
+    default:
+        return NULL;
+    }
+}
+
 /* reading plain forms */
 
 static int64_t in_unit(int64_t time, enum config_unit unit)

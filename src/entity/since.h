@@ -69,6 +69,9 @@ struct since {
     int64_t time;  /* before this one, and are not wanted */
 };
 
+/* Where what it asks for begins among the rows that have an updated value; NULL: at the first. Borrowed. */
+const struct position *since_beginning(const struct since *since);
+
 /* Appends the token behind a row; updated NULL: it has none; key NULL: of the updated value alone; both: the
  * beginning. Returns 0, or -1 for a part that has no token (not UTF-8). */
 int since_write(struct buf *out, const struct since_shape *shape, const struct value *updated,

@@ -201,11 +201,10 @@ static bool is_above(const struct value *value, const struct value *than)
 
 int changelog_resume(const struct change_mark *mark, uint64_t prunes, const struct since *since, struct err *err)
 {
-    bool has_low = since->kind == SINCE_PAIR || since->kind == SINCE_SCAN;
-    const struct position *beginning = has_low ? &since->low : &since->position;
+    const struct position *beginning = since_beginning(since);
     if (prunes > mark->prunes || is_above(since->position.updated, &mark->last))
         err_set(err, ERR_GONE, "'since' is from another state of the change log than the present one");
-    else if (prunes < mark->prunes && is_below(beginning->updated, &mark->pruned))
+    else if (prunes < mark->prunes && beginning && is_below(beginning->updated, &mark->pruned))
         err_set(err, ERR_GONE, "deletions after 'since' were pruned from the change log");
     else
         return 0;

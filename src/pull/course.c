@@ -16,25 +16,11 @@ void course_free(struct course *course)
 
 /* ranges */
 
-const struct position *course_beginning(const struct since *since)
-{
-    switch (since->kind) {
-    case SINCE_PAIR:
-    case SINCE_SCAN:
-        return &since->low;
-    case SINCE_AFTER:
-    case SINCE_FROM:
-        return &since->position;
-    default:
-        return NULL;
-    }
-}
-
 /* A token leads back to the horizon, but never to before where the answer began. The rest of a scan leads back to where
  * the scan does. */
 static void plan_low(struct course *course)
 {
-    const struct position *beginning = course_beginning(&course->since);
+    const struct position *beginning = since_beginning(&course->since);
     const struct outlook *outlook = course->outlook;
     bool behind = outlook->limited && beginning && value_compare(&outlook->low, beginning->updated) <= 0;
     course->low = behind || course->since.kind == SINCE_SCAN ? *beginning : (struct position){.updated = &outlook->low};

@@ -37,9 +37,6 @@ void course_plan(struct course *course, const struct outlook *outlook, const str
 /* The answer was the rest of a scan, and nothing came: lays out what comes behind it. False: there is no more. */
 bool course_goes_on(struct course *course);
 
-/* Where an answer begins among the rows that have an updated value; NULL: at the first. */
-const struct position *course_beginning(const struct since *since);
-
 /* Remembers a row if it is the highest until now. updated may be NULL. */
 int course_note(struct course *course, const struct value *updated, const struct value *const *key, struct err *err);
 

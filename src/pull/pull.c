@@ -89,7 +89,7 @@ static void plan_read(struct pull *pull)
         .fetch_size = config->fetch_size,
         .xmin = shape->xmin.prefix != NULL,
     };
-    const struct position *beginning = course_beginning(&wanted->since);
+    const struct position *beginning = since_beginning(&wanted->since);
     if (config->updated_query && wanted->has_since && beginning) {
         pull->plan.query = config->updated_query;
         pull->plan.since = beginning->updated;
